@@ -1,0 +1,1 @@
+"""The four services of Lapak. They never import each other: they speak through `shared.events`."""
