@@ -1,0 +1,156 @@
+"""PostgreSQL: the pool, transactions that wake the relay, and forward-only migrations."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+from pydantic_core import from_json, to_json
+
+__all__ = ["Connection", "Database", "MigrationError", "migrate", "open_database", "pending_migrations"]
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+
+LOCK_TIMEOUT_SECONDS = 5
+STATEMENT_TIMEOUT_SECONDS = 60
+IDLE_IN_TRANSACTION_TIMEOUT_SECONDS = 30
+MIGRATION_LOCK = 0x1A9A_0001
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class MigrationError(RuntimeError):
+    """A migration cannot be applied: a merged file was edited, a number is missing, or the SQL failed."""
+
+
+class Database:
+    """A service's own database: one pool, and a bell that rings after every commit that may have written events."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self.pool = pool
+        self._listeners: list[Callable[[], None]] = []
+
+    def after_commit(self, ring: Callable[[], None]) -> None:
+        """Call `ring` after each committed transaction (the relay, background workers)."""
+        self._listeners.append(ring)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """One transaction, read committed. Leaving it normally commits; an exception rolls back."""
+        async with self.pool.acquire() as conn, conn.transaction():
+            yield conn
+        for ring in self._listeners:
+            ring()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Connection]:
+        """A connection for reads; each statement sees its own snapshot."""
+        async with self.pool.acquire() as conn:
+            yield conn
+
+
+async def _prepare(conn: "asyncpg.Connection[asyncpg.Record]") -> None:
+    for name in ("json", "jsonb"):
+        await conn.set_type_codec(
+            name,
+            encoder=lambda value: to_json(value).decode(),
+            decoder=from_json,
+            schema="pg_catalog",
+        )
+
+
+async def open_database(dsn: str, *, size: int = 10, name: str = "lapak", wait_seconds: float = 0) -> Database:
+    """Open the pool of a service. With `wait_seconds` a server that is still starting is waited for."""
+    deadline = asyncio.get_running_loop().time() + wait_seconds
+    while True:
+        try:
+            pool = await asyncpg.create_pool(
+                dsn,
+                min_size=1,
+                max_size=size,
+                init=_prepare,
+                command_timeout=STATEMENT_TIMEOUT_SECONDS + 5,
+                max_inactive_connection_lifetime=300,
+                server_settings={
+                    "application_name": name,
+                    "lock_timeout": f"{LOCK_TIMEOUT_SECONDS}s",
+                    "statement_timeout": f"{STATEMENT_TIMEOUT_SECONDS}s",
+                    "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_TIMEOUT_SECONDS}s",
+                    "timezone": "UTC",
+                },
+            )
+        except (OSError, asyncpg.CannotConnectNowError):
+            if asyncio.get_running_loop().time() >= deadline:
+                raise
+            await asyncio.sleep(0.25)
+        else:
+            return Database(pool)
+
+
+def _files(service: str) -> list[tuple[str, Path]]:
+    found: list[tuple[str, Path]] = []
+    for owner, folder in (
+        ("shared", ROOT / "shared" / "migrations"),
+        (service, ROOT / "services" / service / "migrations"),
+    ):
+        files = sorted(folder.glob("*.sql"))
+        for expected, path in enumerate(files, start=1):
+            if not path.name[:4].isdigit() or int(path.name[:4]) != expected or path.name[4:5] != "_":
+                raise MigrationError(
+                    f"{owner}/migrations/{path.name}: number {expected:04d} was expected here; "
+                    "files are NNNN_what.sql, numbered from 0001 without a gap"
+                )
+            found.append((f"{owner}/{path.name}", path))
+    return found
+
+
+async def pending_migrations(conn: Connection, service: str) -> list[str]:
+    """Names of migrations this database has not seen; raises `MigrationError` when a merged one was edited."""
+    applied: dict[str, str] = {}
+    if await conn.fetchval("SELECT to_regclass('schema_migration') IS NOT NULL"):
+        rows = await conn.fetch("SELECT name, sha256 FROM schema_migration")
+        applied = {row["name"]: row["sha256"] for row in rows}
+    pending = []
+    for name, path in _files(service):
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if name not in applied:
+            pending.append(name)
+        elif applied[name] != digest:
+            raise MigrationError(
+                f"{name} was edited after it was applied to this database; restore it and write a new migration"
+            )
+    return pending
+
+
+async def migrate(dsn: str, service: str) -> list[str]:
+    """Apply what is missing, in order, each in its own transaction, under a lock so that replicas may all call it.
+
+    Returns the names applied. Raises `MigrationError`; what was applied before the failing file stays.
+    """
+    conn = await asyncpg.connect(dsn, server_settings={"application_name": f"lapak-migrate-{service}"})
+    try:
+        await conn.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
+        await conn.execute(
+            "CREATE TABLE IF NOT EXISTS schema_migration ("
+            "name text PRIMARY KEY, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
+        )
+        names = await pending_migrations(conn, service)
+        paths = dict(_files(service))
+        for name in names:
+            content = paths[name].read_bytes()
+            try:
+                async with conn.transaction():
+                    await conn.execute(content.decode())
+                    await conn.execute(
+                        "INSERT INTO schema_migration (name, sha256) VALUES ($1, $2)",
+                        name,
+                        hashlib.sha256(content).hexdigest(),
+                    )
+            except asyncpg.PostgresError as error:
+                raise MigrationError(f"{name} failed and was rolled back: {error}") from error
+        return names
+    finally:
+        await conn.close()

@@ -1,0 +1,59 @@
+"""The outbox: events are rows, written in the transaction of the state they tell of (`shared.relay` publishes them)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from shared.db import Connection
+from shared.events.envelope import Event
+from shared.ids import new_id
+from shared.telemetry import EVENTS_RECORDED, current_traceparent
+
+__all__ = ["EVENT_BYTES_MAX", "EventTooLarge", "Fact", "record"]
+
+EVENT_BYTES_MAX = 512 * 1024
+
+INSERT = """
+INSERT INTO outbox (event_id, topic, key, sequence, type, occurred_at, traceparent, payload)
+SELECT * FROM unnest(
+    $1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::timestamptz[], $7::text[], $8::bytea[]
+)
+"""
+
+
+class EventTooLarge(ValueError):
+    """An event's body is over `EVENT_BYTES_MAX` bytes; it would block the relay, so the transaction fails instead."""
+
+
+class Fact(NamedTuple):
+    """An event and the version of its aggregate after it: 1, 2, 3 ... per key without a gap (`ce_sequence`)."""
+
+    event: Event
+    sequence: int
+
+
+async def record(conn: Connection, facts: Sequence[Fact], *, now: datetime) -> None:
+    """Write events to the outbox: one statement for any number, in the caller's transaction.
+
+    Call it after the aggregates' rows are locked or written: per-aggregate order rests on that lock.
+    """
+    if not facts:
+        return
+    bodies = [fact.event.to_bytes() for fact in facts]
+    for fact, body in zip(facts, bodies, strict=True):
+        if len(body) > EVENT_BYTES_MAX:
+            raise EventTooLarge(f"{type(fact.event).__name__} has {len(body)} bytes; {EVENT_BYTES_MAX} is the most")
+    types = [type(fact.event).__name__ for fact in facts]
+    await conn.execute(
+        INSERT,
+        [new_id() for _ in facts],
+        [fact.event.topic for fact in facts],
+        [fact.event.subject for fact in facts],
+        [fact.sequence for fact in facts],
+        types,
+        [now] * len(facts),
+        [current_traceparent()] * len(facts),
+        bodies,
+    )
+    for name in types:
+        EVENTS_RECORDED.labels(name).inc()

@@ -1,0 +1,209 @@
+"""The relay: publishes a service's outbox to Kafka, oldest first, and deletes what was acknowledged.
+
+One relay per service is the leader (a session advisory lock); the others stand by and take over when its connection
+ends. It may send twice after a crash; it never loses and never reorders one aggregate: every read starts at the oldest
+row there is, leaving out only what is being sent at that moment, and a batch is sent after the one before is
+acknowledged. Consumers refuse the duplicates by `ce_sequence`.
+"""
+
+import asyncio
+import zlib
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+import asyncpg
+from aiokafka import AIOKafkaProducer
+from aiokafka.partitioner import murmur2
+
+from shared.db import Database
+from shared.events.envelope import Envelope, write_headers
+from shared.failpoints import failpoint
+from shared.kafka import open_producer
+from shared.telemetry import EVENTS_RELAYED, OUTBOX_AGE_SECONDS, OUTBOX_DEPTH, RELAY_LEADER, get_logger
+
+__all__ = ["Relay"]
+
+BATCH_ROWS = 1000
+POLL_SECONDS = 0.25
+STAND_BY_SECONDS = 0.5
+MEASURE_SECONDS = 1.0
+DRAIN_SECONDS = 5.0
+
+SELECT = """
+SELECT seq, event_id, topic, key, sequence, type, occurred_at, traceparent, payload
+FROM outbox WHERE seq <> ALL($1::bigint[]) ORDER BY seq LIMIT $2
+"""
+DELETE = "DELETE FROM outbox WHERE seq = ANY($1::bigint[])"
+MEASURE = """
+SELECT count(*) AS depth, coalesce(extract(epoch FROM clock_timestamp() - min(recorded_at)), 0)::float8 AS age
+FROM outbox
+"""
+
+logger = get_logger()
+
+
+@lru_cache(maxsize=65_536)
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition Kafka's default partitioner gives this key (murmur2, as the Java client)."""
+    return (int(murmur2(key)) & 0x7FFFFFFF) % partitions
+
+
+class Relay:
+    """One service's relay. `run` is a loop for `shared.failures.supervise`; `ring` wakes it after a commit."""
+
+    def __init__(self, service: str, database: Database, dsn: str, bootstrap: str, stopping: asyncio.Event) -> None:
+        self._service = service
+        self._database = database
+        self._dsn = dsn
+        self._bootstrap = bootstrap
+        self._stopping = stopping
+        self._bell = asyncio.Event()
+        self._measured_at = 0.0
+        self.leads = False
+        self.oldest_age_seconds = 0.0
+        self.last_error: str | None = None
+        database.after_commit(self.ring)
+
+    def ring(self) -> None:
+        """There may be something to publish."""
+        self._bell.set()
+
+    async def run(self) -> None:
+        """Lead or stand by until stopping. Raises when database or broker fail; the supervisor starts it anew."""
+        # a connection of its own: the lock must live and die with it, and LISTEN must stay on it
+        conn = await asyncpg.connect(
+            self._dsn,
+            server_settings={
+                "application_name": f"lapak-relay-{self._service}",
+                "tcp_keepalives_idle": "3",
+                "tcp_keepalives_interval": "1",
+                "tcp_keepalives_count": "3",
+                "statement_timeout": "30s",
+            },
+            command_timeout=35,
+        )
+        try:
+            if await self._become_leader(conn):
+                await conn.add_listener("lapak_outbox", lambda *_: self._bell.set())
+                await self._lead(conn)
+            self.last_error = None
+        except BaseException as error:
+            self.last_error = type(error).__name__
+            raise
+        finally:
+            self.leads = False
+            RELAY_LEADER.set(0)
+            conn.terminate()
+
+    async def _become_leader(self, conn: "asyncpg.Connection[asyncpg.Record]") -> bool:
+        lock = zlib.crc32(f"lapak-relay-{self._service}".encode())
+        while not self._stopping.is_set():
+            if await conn.fetchval("SELECT pg_try_advisory_lock($1)", lock):
+                self.leads = True
+                RELAY_LEADER.set(1)
+                logger.info("relay.leads", service=self._service)
+                return True
+            self.last_error = None
+            await self._wait(STAND_BY_SECONDS)
+            if self._bell.is_set():
+                # coalesced, after the commit and outside its transaction: a NOTIFY inside would serialise commits
+                self._bell.clear()
+                await conn.execute("NOTIFY lapak_outbox")
+        return False
+
+    async def _wait(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._bell.wait(), seconds)
+
+    async def _lead(self, conn: "asyncpg.Connection[asyncpg.Record]") -> None:
+        producer = await open_producer(self._bootstrap, f"lapak-relay-{self._service}")
+        in_flight: asyncio.Task[None] | None = None
+        try:
+            sending: list[int] = []
+            sent: list[int] = []
+            drain_until: float | None = None
+            while True:
+                # while Kafka acknowledges one batch, the one before is deleted and the next is read
+                self._bell.clear()
+                if sent:
+                    await conn.execute(DELETE, sent)
+                rows = await conn.fetch(SELECT, sending, BATCH_ROWS)
+                if in_flight is not None:
+                    await in_flight
+                    failpoint("relay.published")
+                    self.last_error = None
+                sent, sending = sending, [row["seq"] for row in rows]
+                in_flight = asyncio.create_task(self._publish(producer, rows)) if rows else None
+                await self._measure(conn)
+                if self._stopping.is_set():
+                    drain_until = drain_until or asyncio.get_running_loop().time() + DRAIN_SECONDS
+                    if not (rows or sent) or asyncio.get_running_loop().time() > drain_until:
+                        return
+                elif not (rows or sent):
+                    await self._wait(POLL_SECONDS)
+        finally:
+            if in_flight is not None:
+                with suppress(Exception):  # its failure is raised already, or the rows will be read again
+                    await in_flight
+            await producer.stop()
+
+    async def _measure(self, conn: "asyncpg.Connection[asyncpg.Record]") -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._measured_at >= MEASURE_SECONDS:
+            self._measured_at = now
+            row = await conn.fetchrow(MEASURE)
+            assert row is not None
+            self.oldest_age_seconds = row["age"]
+            OUTBOX_DEPTH.set(row["depth"])
+            OUTBOX_AGE_SECONDS.set(row["age"])
+
+    async def _publish(self, producer: AIOKafkaProducer, rows: Sequence[asyncpg.Record]) -> None:
+        """Send rows in order, a record batch per partition at a time, and return when all are acknowledged."""
+        by_partition: dict[tuple[str, int], list[asyncpg.Record]] = defaultdict(list)
+        counts: dict[str, int] = {}
+        for row in rows:
+            topic = row["topic"]
+            if topic not in counts:
+                counts[topic] = len(await producer.partitions_for(topic))
+            by_partition[topic, partition_of(row["key"].encode(), counts[topic])].append(row)
+        waiting = [self._send(producer, topic, partition, part) for (topic, partition), part in by_partition.items()]
+        await asyncio.gather(*waiting)
+        for row in rows:
+            EVENTS_RELAYED.labels(row["type"]).inc()
+
+    async def _send(
+        self, producer: AIOKafkaProducer, topic: str, partition: int, rows: Sequence[asyncpg.Record]
+    ) -> None:
+        batch = producer.create_batch()
+        for row in rows:
+            record = self._record(row)
+            if batch.append(**record) is None:
+                batch.close()
+                await (await producer.send_batch(batch, topic, partition=partition))
+                batch = producer.create_batch()
+                if batch.append(**record) is None:
+                    raise ValueError(f"event {row['event_id']} does not fit into a Kafka request")
+        batch.close()
+        await (await producer.send_batch(batch, topic, partition=partition))
+
+    def _record(self, row: asyncpg.Record) -> dict[str, Any]:
+        occurred_at: datetime = row["occurred_at"]
+        envelope = Envelope(
+            id=row["event_id"],
+            type=row["type"],
+            source=f"lapak/{self._service}",
+            time=occurred_at,
+            subject=row["key"],
+            sequence=row["sequence"],
+            traceparent=row["traceparent"],
+        )
+        return {
+            "key": row["key"].encode(),
+            "value": row["payload"],
+            "timestamp": None,
+            "headers": write_headers(envelope),
+        }

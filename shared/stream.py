@@ -1,0 +1,241 @@
+"""FastStream on aiokafka, wired so that nothing is lost: one batch subscriber per topic, MANUAL ack, own offsets.
+
+FastStream's defaults are at-most-once and `latest`, and a header that is not UTF-8 loses its whole batch: hence the
+parser and decoder below, and `refuse_unsafe`, which stops a service whose subscriber is wired in any other way.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, KafkaMessage
+
+from shared import inbound
+from shared.consume import Consumer, ConsumerStopped
+from shared.db import Database
+from shared.failures import is_outage, supervise
+from shared.settings import ServiceSettings
+from shared.telemetry import CONSUMER_LAG, get_logger
+
+__all__ = ["Stream", "UnsafeSubscriber", "refuse_unsafe"]
+
+RECORDS_MAX = 500
+POLL_MS = 10
+SESSION_TIMEOUT_MS = 10_000
+HEARTBEAT_MS = 2_000
+MAX_POLL_INTERVAL_MS = 300_000
+REPORT_SECONDS = 2.0
+STALE_SECONDS = 30.0
+GRACEFUL_SECONDS = 15.0
+
+logger = get_logger()
+
+
+class UnsafeSubscriber(RuntimeError):
+    """A subscriber would lose or skip messages; the service does not start."""
+
+
+async def _parse(message: Sequence[ConsumerRecord]) -> KafkaMessage:
+    """The batch as it is: nothing is decoded here, so nothing can fail here."""
+    return KafkaMessage(body=b"", raw_message=message, consumer=None)  # type: ignore[arg-type]  # never acked through it
+
+
+async def _decode(message: KafkaMessage) -> Sequence[ConsumerRecord]:
+    records: Sequence[ConsumerRecord] = message.raw_message
+    return records
+
+
+class _Standing(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
+    """Seeks each newly assigned partition to where our database stands, and tells health what is assigned."""
+
+    def __init__(self, stream: "Stream", topic: str) -> None:
+        self._stream = stream
+        self._topic = topic
+        self.joined = False
+        self.since = time.monotonic()
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        self.joined, self.since = False, time.monotonic()
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        assigned = list(assigned)
+        consumer = self._stream.kafka_consumer(self._topic)
+        while consumer is not None and assigned and not self._stream.stopping.is_set():
+            try:
+                async with self._stream.database.read() as conn:
+                    standing = await inbound.find_offsets(conn, self._topic)
+            except Exception as error:  # an edge inside aiokafka: it would swallow the failure and read from elsewhere
+                if not is_outage(error):
+                    logger.exception("consume.no_offsets", topic=self._topic)
+                await asyncio.sleep(1)
+                continue
+            for partition in assigned:
+                # without a row the service has never read this partition: from its very beginning
+                consumer.seek(partition, standing.get(partition.partition, 0))
+            break
+        self.joined, self.since = True, time.monotonic()
+        logger.info("consume.assigned", topic=self._topic, partitions=sorted(p.partition for p in assigned))
+
+
+class Stream:
+    """The consuming side of one service: its broker connection, its subscribers, their health and lag."""
+
+    def __init__(
+        self,
+        service: str,
+        settings: ServiceSettings,
+        database: Database,
+        consumers: Sequence[Consumer],
+        stopping: asyncio.Event,
+    ) -> None:
+        self.database = database
+        self.stopping = stopping
+        self._service = service
+        self._consumers = {consumer.subscription.topic: consumer for consumer in consumers}
+        self._standing: dict[str, _Standing] = {}
+        self._subscribers: dict[str, Any] = {}
+        self._started = False
+        self.broker = KafkaBroker(
+            settings.kafka,
+            client_id=f"lapak-{service}",
+            ack_policy=AckPolicy.MANUAL,
+            apply_types=False,
+            graceful_timeout=GRACEFUL_SECONDS,
+            allow_auto_create_topics=False,
+            logger=None,
+        )
+        for consumer in consumers:
+            self._subscribe(consumer)
+        refuse_unsafe(self.broker)
+
+    def _subscribe(self, consumer: Consumer) -> None:
+        topic = consumer.subscription.topic
+        self._standing[topic] = listener = _Standing(self, topic)
+        subscriber = self.broker.subscriber(
+            topic,
+            group_id=f"lapak.{self._service}",
+            batch=True,
+            max_records=RECORDS_MAX,
+            batch_timeout_ms=POLL_MS,
+            auto_offset_reset="earliest",
+            ack_policy=AckPolicy.MANUAL,
+            parser=_parse,
+            decoder=_decode,
+            listener=listener,
+            session_timeout_ms=SESSION_TIMEOUT_MS,
+            heartbeat_interval_ms=HEARTBEAT_MS,
+            max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
+        )
+
+        async def apply(records: Sequence[ConsumerRecord]) -> None:
+            try:
+                await consumer.handle(records)
+            except ConsumerStopped:
+                logger.critical("consume.stopped", topic=topic, because=consumer.stopped_because)
+                await self.stopping.wait()  # hold the loop here: reading on would skip what was not applied
+            except Exception:  # a defect of the mechanism itself: reading on would skip records, so stop and say so
+                consumer.stopped_because = "the consumer failed; its log has the reason"
+                logger.exception("consume.stopped", topic=topic)
+                await self.stopping.wait()
+
+        subscriber(apply)
+        self._subscribers[topic] = subscriber
+
+    def kafka_consumer(self, topic: str) -> AIOKafkaConsumer | None:
+        """The running aiokafka consumer of a topic."""
+        return self._subscribers[topic].consumer
+
+    async def run(self) -> None:
+        """Connect, consume, and report lag until stopping. A broker that is away is waited for."""
+        if not self._consumers:
+            return
+        await supervise("consume.start", self._start, self.stopping, once=True)
+        await supervise("consume.report", self._report, self.stopping)
+
+    async def _start(self) -> None:
+        try:
+            await self.broker.start()
+        except BaseException:
+            with suppress(Exception):
+                await self.broker.stop()
+            raise
+        self._started = True
+
+    async def stop(self) -> None:
+        """Read no further, let what is in flight end, leave the group."""
+        await self.broker.stop()
+
+    async def _report(self) -> None:
+        """Commit to Kafka what our database has, for tools that show lag; and measure that lag ourselves."""
+        while not self.stopping.is_set():
+            for topic in self._consumers:
+                consumer = self.kafka_consumer(topic)
+                if consumer is None or not self._standing[topic].joined:
+                    continue
+                async with self.database.read() as conn:
+                    standing = await inbound.find_offsets(conn, topic)
+                commits = {}
+                for partition in consumer.assignment():
+                    offset = standing.get(partition.partition)
+                    high = consumer.highwater(partition)
+                    if high is not None:
+                        CONSUMER_LAG.labels(topic, partition.partition).set(max(0, high - (offset or 0)))
+                    if offset is not None:
+                        commits[partition] = offset
+                if commits:
+                    with suppress(KafkaError):  # only for tools: a rebalance in between does no harm
+                        await consumer.commit(commits)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.stopping.wait(), REPORT_SECONDS)
+
+    def health(self) -> dict[str, tuple[bool, str]]:
+        """Per topic: whether it is being consumed, and a word on it."""
+        return {topic: self._health_of(topic, consumer) for topic, consumer in self._consumers.items()}
+
+    def _health_of(self, topic: str, consumer: Consumer) -> tuple[bool, str]:
+        if consumer.stopped_because is not None:
+            return False, f"stopped: {consumer.stopped_because}"
+        if consumer.waiting_for_outage is not None:
+            return False, f"waits for an outage to end ({consumer.waiting_for_outage})"
+        kafka, standing = self.kafka_consumer(topic), self._standing[topic]
+        if not self._started or kafka is None:
+            return False, "not connected to the broker yet"
+        if not standing.joined:
+            return False, "joining its group"
+        assigned = kafka.assignment()
+        if not assigned:
+            return True, "stands by: the group has as many members as partitions"
+        polled = [kafka.last_poll_timestamp(partition) for partition in assigned]
+        known = [stamp for stamp in polled if stamp is not None]
+        age = time.time() - max(known) / 1000 if known else time.monotonic() - standing.since
+        if age > STALE_SECONDS:
+            return False, f"no answer from the broker for {age:.0f} s"
+        return True, f"{len(assigned)} partitions"
+
+
+def refuse_unsafe(broker: KafkaBroker) -> None:
+    """Raise `UnsafeSubscriber` unless every subscriber reads from the earliest record and acknowledges nothing."""
+    for subscriber in broker.subscribers:
+        arguments = getattr(subscriber, "_connection_args", {})
+        wrong = [
+            text
+            for text, fine in (
+                ("ack_policy is not MANUAL", subscriber.ack_policy is AckPolicy.MANUAL),
+                ("group_id is missing", bool(getattr(subscriber, "group_id", None))),
+                ("auto_offset_reset is not earliest", arguments.get("auto_offset_reset") == "earliest"),
+                ("auto-commit is on", arguments.get("enable_auto_commit") is False),
+                (
+                    "it takes messages one by one, not in batches",
+                    getattr(subscriber, "max_records", None) is not None,
+                ),
+            )
+            if not fine
+        ]
+        if wrong:
+            names = ", ".join(getattr(subscriber, "topic_names", ["?"]))
+            raise UnsafeSubscriber(f"subscriber of {names}: {'; '.join(wrong)}")

