@@ -1,0 +1,6 @@
+"""Every SQL statement of training, by what it is about.
+
+Order of locks, the same in every transaction, so that none waits in a circle: the course (only while inviting), then
+the class, then trainees by vendor_id. Rows are locked FOR NO KEY UPDATE: foreign keys that point at them do not wait.
+Consumers write only to the copy of the registry and to trainees that nobody else can know yet.
+"""

@@ -1,0 +1,85 @@
+"""The copy of what the vendor registry says of vendors."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from shared.db import Connection
+from shared.events.vendor import VendorCategoryChosen, VendorCoached, VendorRegistered
+
+
+async def save_vendors(conn: Connection, registered: Sequence[tuple[VendorRegistered, int]]) -> None:
+    """Remember vendors as registered; the number is the registry's version. A later version known already
+    stays.
+    """
+    await conn.execute(
+        """
+        INSERT INTO vendor (vendor_id, kelurahan, rw, category, agency, registry_version)
+        SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])
+        ON CONFLICT (vendor_id) DO UPDATE SET
+            kelurahan = excluded.kelurahan, rw = excluded.rw, category = excluded.category,
+            agency = excluded.agency, registry_version = excluded.registry_version
+        WHERE vendor.registry_version < excluded.registry_version
+        """,
+        [event.vendor_id for event, _ in registered],
+        [event.kelurahan for event, _ in registered],
+        [event.rw for event, _ in registered],
+        [event.category for event, _ in registered],
+        [event.agency for event, _ in registered],
+        [version for _, version in registered],
+    )
+
+
+async def save_categories(conn: Connection, chosen: Sequence[tuple[VendorCategoryChosen, int]]) -> set[UUID]:
+    """Set vendors' categories, each vendor once. Returns the vendors that are known."""
+    rows = await conn.fetch(
+        """
+        UPDATE vendor SET
+            category = CASE WHEN registry_version < new.version THEN new.category ELSE vendor.category END,
+            registry_version = greatest(registry_version, new.version)
+        FROM unnest($1::uuid[], $2::text[], $3::bigint[]) AS new (vendor_id, category, version)
+        WHERE vendor.vendor_id = new.vendor_id
+        RETURNING vendor.vendor_id
+        """,
+        [event.vendor_id for event, _ in chosen],
+        [event.category for event, _ in chosen],
+        [version for _, version in chosen],
+    )
+    return {row["vendor_id"] for row in rows}
+
+
+async def save_agencies(conn: Connection, coached: Sequence[tuple[VendorCoached, int]]) -> set[UUID]:
+    """Set vendors' coaching agencies, each vendor once. Returns the vendors that are known."""
+    rows = await conn.fetch(
+        """
+        UPDATE vendor SET
+            agency = CASE WHEN registry_version < new.version THEN new.agency ELSE vendor.agency END,
+            registry_version = greatest(registry_version, new.version)
+        FROM unnest($1::uuid[], $2::text[], $3::bigint[]) AS new (vendor_id, agency, version)
+        WHERE vendor.vendor_id = new.vendor_id
+        RETURNING vendor.vendor_id
+        """,
+        [event.vendor_id for event, _ in coached],
+        [event.agency for event, _ in coached],
+        [version for _, version in coached],
+    )
+    return {row["vendor_id"] for row in rows}
+
+
+async def find_kelurahan(conn: Connection, vendor_id: UUID) -> str | None:
+    """Where the vendor lives; None for a vendor that is not known."""
+    kelurahan: str | None = await conn.fetchval("SELECT kelurahan FROM vendor WHERE vendor_id = $1", vendor_id)
+    return kelurahan
+
+
+async def digest_vendors(conn: Connection) -> tuple[int, str]:
+    """Vendors known, and the sha256 over their lines "vendor_id|kelurahan|rw|category|agency", by vendor_id."""
+    row = await conn.fetchrow(
+        """
+        SELECT count(*) AS vendors, encode(sha256(convert_to(coalesce(string_agg(
+            concat_ws('|', vendor_id, kelurahan, rw, coalesce(category, ''), coalesce(agency, '')) || E'\\n', ''
+            ORDER BY vendor_id), ''), 'UTF8')), 'hex') AS digest
+        FROM vendor
+        """
+    )
+    assert row is not None
+    return row["vendors"], row["digest"]
