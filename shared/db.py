@@ -11,7 +11,15 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 from pydantic_core import from_json, to_json
 
-__all__ = ["Connection", "Database", "MigrationError", "migrate", "open_database", "pending_migrations"]
+__all__ = [
+    "Connection",
+    "Database",
+    "MigrationError",
+    "migrate",
+    "migration_files",
+    "open_database",
+    "pending_migrations",
+]
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
@@ -90,15 +98,12 @@ async def open_database(dsn: str, *, size: int = 10, name: str = "lapak", wait_s
             return Database(pool)
 
 
-def _files(service: str) -> list[tuple[str, Path]]:
+def migration_files(service: str, root: Path = ROOT) -> list[tuple[str, Path]]:
+    """Name and file of every migration of a service, the shared ones first. Raises `MigrationError` on a gap."""
     found: list[tuple[str, Path]] = []
-    for owner, folder in (
-        ("shared", ROOT / "shared" / "migrations"),
-        (service, ROOT / "services" / service / "migrations"),
-    ):
-        files = sorted(folder.glob("*.sql"))
-        for expected, path in enumerate(files, start=1):
-            if not path.name[:4].isdigit() or int(path.name[:4]) != expected or path.name[4:5] != "_":
+    for owner, folder in (("shared", root / "shared"), (service, root / "services" / service)):
+        for expected, path in enumerate(sorted((folder / "migrations").glob("*.sql")), start=1):
+            if not path.name.startswith(f"{expected:04d}_"):
                 raise MigrationError(
                     f"{owner}/migrations/{path.name}: number {expected:04d} was expected here; "
                     "files are NNNN_what.sql, numbered from 0001 without a gap"
@@ -114,7 +119,7 @@ async def pending_migrations(conn: Connection, service: str) -> list[str]:
         rows = await conn.fetch("SELECT name, sha256 FROM schema_migration")
         applied = {row["name"]: row["sha256"] for row in rows}
     pending = []
-    for name, path in _files(service):
+    for name, path in migration_files(service):
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         if name not in applied:
             pending.append(name)
@@ -138,7 +143,7 @@ async def migrate(dsn: str, service: str) -> list[str]:
             "name text PRIMARY KEY, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
         )
         names = await pending_migrations(conn, service)
-        paths = dict(_files(service))
+        paths = dict(migration_files(service))
         for name in names:
             content = paths[name].read_bytes()
             try:

@@ -61,7 +61,7 @@ async def supervise(
         began = time.monotonic()
         try:
             await loop()
-        except Exception as error:
+        except Exception as error:  # the edge of every background loop: it must outlive any failure
             LOOP_FAILURES.labels(name).inc()
             if is_outage(error):
                 logger.warning("loop.outage", loop=name, error=type(error).__name__, retry_seconds=wait)

@@ -1,0 +1,101 @@
+"""The repository guards itself: contracts, topics, migrations, structure."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from shared.db import MigrationError, migration_files
+from shared.events.envelope import Message
+from shared.kafka import TOPICS, topics_of_messages
+from tests.conftest import repository_root
+
+ROOT = repository_root()
+SERVICES = ("vendor", "bazaar", "training", "notify")
+
+
+def _sources(*folders: str) -> list[Path]:
+    return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def test_every_topic_of_a_contract_is_created_and_no_other() -> None:
+    assert {spec.name for spec in TOPICS} == topics_of_messages()
+
+
+def test_every_message_names_a_topic_of_its_publisher_and_a_key_that_is_a_field() -> None:
+    for message in Message.registry.values():
+        assert re.fullmatch(r"lapak\.[a-z]+\.(events|commands|contact)\.v1", message.topic), message
+        assert message.key in message.model_fields, message
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_migrations_are_numbered_without_a_gap(service: str) -> None:
+    names = [name for name, _ in migration_files(service)]
+    assert any(name.startswith("shared/") for name in names)
+    assert any(name.startswith(f"{service}/") for name in names)
+
+
+def test_a_gap_in_the_numbers_is_found(tmp_path: Path) -> None:
+    for owner, names in (("shared", ["0001_a.sql"]), ("services/x", ["0001_a.sql", "0003_c.sql"])):
+        folder = tmp_path / owner / "migrations"
+        folder.mkdir(parents=True)
+        for name in names:
+            (folder / name).write_text("SELECT 1;")
+    with pytest.raises(MigrationError, match=r"0003_c\.sql: number 0002 was expected"):
+        migration_files("x", root=tmp_path)
+
+
+def _handlers_of_everything(source: str) -> int:
+    """How many bare handlers of every exception stand in this source without re-raising or a reason."""
+    count = 0
+    lines = source.splitlines()
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.ExceptHandler):
+            continue
+        names = {part.id for part in ast.walk(node.type) if isinstance(part, ast.Name)} if node.type else {"Exception"}
+        reraises = any(isinstance(inner, ast.Raise) for inner in ast.walk(node))
+        if names & {"Exception", "BaseException"} and not reraises and "#" not in lines[node.lineno - 1]:
+            count += 1
+    return count
+
+
+def test_whoever_catches_everything_raises_again_or_says_why() -> None:
+    found = {path: _handlers_of_everything(path.read_text()) for path in _sources("shared", "services", "deploy")}
+    assert not {path.relative_to(ROOT) for path, count in found.items() if count}
+
+
+def test_a_planted_catch_of_everything_is_found() -> None:
+    assert _handlers_of_everything("try:\n    pass\nexcept Exception:\n    pass\n") == 1
+    assert _handlers_of_everything("try:\n    pass\nexcept Exception:\n    raise\n") == 0
+
+
+def test_sql_stands_in_store_and_in_the_mechanisms_only() -> None:
+    statement = re.compile(r"\b(SELECT\s.+\sFROM|INSERT INTO|UPDATE \w+ SET|DELETE FROM)\b", re.S)
+    elsewhere = [
+        path.relative_to(ROOT)
+        for path in _sources("services")
+        if "store" not in path.relative_to(ROOT).parts
+        and path.name != "store.py"
+        and statement.search(path.read_text())
+    ]
+    assert not elsewhere
+
+
+def test_import_contracts_hold_and_a_planted_import_breaks_them(tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for folder in ("services", "shared"):
+        subprocess.run(["cp", "-r", str(ROOT / folder), str(copy / folder)], check=True)
+    subprocess.run(["cp", str(ROOT / "pyproject.toml"), str(copy)], check=True)
+    lint = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
+    clean = subprocess.run(lint, cwd=copy, capture_output=True, text=True, check=False)
+    assert clean.returncode == 0, clean.stdout
+    with (copy / "services" / "vendor" / "domain.py").open("a") as domain:
+        domain.write("\nimport asyncpg\nimport services.bazaar.domain\n")
+    broken = subprocess.run(lint, cwd=copy, capture_output=True, text=True, check=False)
+    assert broken.returncode == 1
+    assert "Services never import each other BROKEN" in broken.stdout
+    assert "The domain and the contracts do no I/O BROKEN" in broken.stdout
