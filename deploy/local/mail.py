@@ -1,0 +1,520 @@
+"""A catcher of mail: a real SMTP server that delivers to nobody and shows what it took.
+
+Run as `python -m deploy.local.mail --smtp-port N --http-port N --store DIR`, on loopback, for development only.
+A message is stored, in one SQLite file, before the sender is told 250; many at once share a commit. Memory is
+bounded by the number of connections and the size of a message. Pages for people at `/`, JSON for programs:
+
+    GET    /messages?to=&subject=&limit=&after=&before=    newest first; with `after`, oldest first from there
+    GET    /messages/{id}    GET /messages/{id}/raw         one, decoded, or as it came
+    GET    /count?to=&subject=                              messages, recipients, notifications, duplicates
+    GET    /recipients?limit=                               who got how many
+    DELETE /messages
+    GET, POST /faults                                       misbehave on purpose: `Faults`
+
+`to` with an @ is a whole address, without one a part of it; `subject` is a part.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import email.header
+import email.parser
+import email.policy
+import random
+import signal
+import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, cast
+from urllib.parse import urlencode
+
+import jinja2
+import uvicorn
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from fastapi import FastAPI, HTTPException, Query, Response
+from fastapi.responses import HTMLResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+HOST = "127.0.0.1"
+MESSAGE_BYTES_MAX = 1024 * 1024
+CONNECTIONS_MAX = 200
+QUEUE_MAX = 1000
+BATCH_MAX = 500
+NOTIFICATION_HEADER = "X-Lapak-Notification"
+
+SCHEMA = """
+create table if not exists messages (
+    id integer primary key autoincrement,
+    received_at text not null,
+    sender text not null,
+    recipients text not null,
+    from_header text not null,
+    subject text not null,
+    message_id text,
+    notification text,
+    raw blob not null
+);
+create index if not exists messages_notification on messages (notification) where notification is not null;
+create table if not exists recipients (
+    recipient text not null,
+    message integer not null references messages (id),
+    primary key (recipient, message)
+) without rowid;
+"""
+COLUMNS = "id, received_at, sender, recipients, from_header, subject, message_id, notification, length(raw) as size"
+
+
+class Faults(BaseModel):
+    """How to misbehave; the default is not to."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reject_rate: float = Field(default=0.0, ge=0, le=1, description="share of messages refused with 451, not stored")
+    delay_ms: int = Field(default=0, ge=0, le=60_000, description="wait before every answer to DATA")
+    drop_after_data: int = Field(default=0, ge=0, description="so many messages are stored, then cut without an answer")
+
+
+# --- the store -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Caught:
+    """One message as it came, with what its header says."""
+
+    received_at: str
+    sender: str
+    recipients: tuple[str, ...]
+    from_header: str
+    subject: str
+    message_id: str | None
+    notification: str | None
+    raw: bytes
+
+
+def read_header(sender: str, recipients: list[str], raw: bytes) -> Caught:
+    """Take apart what the lists and searches need; a malformed header is shown as it is, never an error."""
+    head = raw.split(b"\r\n\r\n", 1)[0]
+    header = email.parser.BytesHeaderParser(policy=email.policy.compat32).parsebytes(head)
+    return Caught(
+        received_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        sender=sender,
+        recipients=tuple(dict.fromkeys(recipient.lower() for recipient in recipients)),
+        from_header=decoded(header.get("From")) or "",
+        subject=decoded(header.get("Subject")) or "",
+        message_id=decoded(header.get("Message-ID")),
+        notification=decoded(header.get(NOTIFICATION_HEADER)),
+        raw=raw,
+    )
+
+
+def decoded(value: object) -> str | None:
+    """A header's value as text."""
+    if value is None:
+        return None
+    text = str(value)
+    if "=?" in text:
+        with contextlib.suppress(ValueError, LookupError):  # malformed or of an unknown charset: as it came
+            text = str(email.header.make_header(email.header.decode_header(text)))
+    return " ".join(text.split())
+
+
+class Store:
+    """Messages in one SQLite file. Writing is for one thread; every read opens a connection of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / "mail.sqlite3"
+        self._writer = sqlite3.connect(self._path, timeout=30, check_same_thread=False)
+        self._writer.execute("pragma journal_mode=wal")
+        self._writer.execute("pragma synchronous=normal")  # survives our own death, which is what tests cause
+        self._writer.executescript(SCHEMA)
+
+    def add(self, batch: list[Caught]) -> None:
+        """Store several messages in one transaction."""
+        with self._writer:
+            for caught in batch:
+                row = self._writer.execute(
+                    "insert into messages (received_at, sender, recipients, from_header, subject, message_id,"
+                    " notification, raw) values (?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        caught.received_at,
+                        caught.sender,
+                        "\n".join(caught.recipients),
+                        caught.from_header,
+                        caught.subject,
+                        caught.message_id,
+                        caught.notification,
+                        caught.raw,
+                    ),
+                )
+                self._writer.executemany(
+                    "insert into recipients (recipient, message) values (?, ?)",
+                    [(recipient, row.lastrowid) for recipient in caught.recipients],
+                )
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with contextlib.closing(sqlite3.connect(self._path, timeout=30)) as connection:
+            connection.row_factory = sqlite3.Row
+            yield connection
+
+    def find(
+        self, *, to: str, subject: str, limit: int, after: int | None = None, before: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Messages that match, newest first; with `after`, those with a greater id, oldest first."""
+        where, values = _matching(to, subject)
+        if after is not None:
+            where, values = where + " and id > ?", [*values, after]
+        if before is not None:
+            where, values = where + " and id < ?", [*values, before]
+        order = "id" if after is not None else "id desc"
+        query = f"select {COLUMNS} from messages where {where} order by {order} limit ?"  # noqa: S608 - our own words
+        with self._reading() as connection:
+            return [_row(row) for row in connection.execute(query, [*values, limit])]
+
+    def get(self, number: int) -> tuple[dict[str, Any], bytes] | None:
+        """One message: its row and its source."""
+        with self._reading() as connection:
+            query = f"select {COLUMNS}, raw from messages where id = ?"  # noqa: S608 - our own words
+            row = connection.execute(query, [number]).fetchone()
+        return None if row is None else (_row(row), bytes(row["raw"]))
+
+    def count(self, *, to: str = "", subject: str = "") -> dict[str, int]:
+        """How many messages match, to how many recipients; `duplicates` carry a notification that came before."""
+        where, values = _matching(to, subject)
+        if where == "true":
+            whom = "select count(distinct recipient) from recipients"
+        else:
+            whom = (
+                "select count(distinct recipient) from recipients where message in"  # noqa: S608 - our own words
+                f" (select id from messages where {where})"
+            )
+        query = (
+            "select count(*) as messages, count(distinct notification) as notifications,"  # noqa: S608 - our own words
+            f" count(notification) - count(distinct notification) as duplicates from messages where {where}"
+        )
+        with self._reading() as connection:
+            counts = dict(connection.execute(query, values).fetchone())
+            (counts["recipients"],) = connection.execute(whom, values if "?" in whom else []).fetchone()
+        return counts
+
+    def recipients(self, limit: int) -> list[dict[str, Any]]:
+        """Recipients with their number of messages, most first."""
+        query = (
+            "select recipient, count(*) as messages from recipients group by recipient"
+            " order by messages desc, recipient limit ?"
+        )
+        with self._reading() as connection:
+            return [dict(row) for row in connection.execute(query, [limit])]
+
+    def clear(self) -> int:
+        """Forget all messages; ids go on from where they were."""
+        with self._reading() as connection, connection:
+            connection.execute("delete from recipients")
+            return connection.execute("delete from messages").rowcount
+
+    def close(self) -> None:
+        """Close the writing connection."""
+        self._writer.close()
+
+
+def _matching(to: str, subject: str) -> tuple[str, list[Any]]:
+    clauses: list[str] = []
+    values: list[Any] = []
+    if to:
+        exact = "@" in to
+        clauses.append(
+            "id in (select message from recipients where recipient = ?)"
+            if exact
+            else "id in (select message from recipients where recipient like ? escape '\\')"
+        )
+        values.append(to.lower() if exact else _part(to))
+    if subject:
+        clauses.append("subject like ? escape '\\'")
+        values.append(_part(subject))
+    return " and ".join(clauses) or "true", values
+
+
+def _part(text: str) -> str:
+    for special in ("\\", "%", "_"):
+        text = text.replace(special, "\\" + special)
+    return f"%{text}%"
+
+
+def _row(row: sqlite3.Row) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "received_at": row["received_at"],
+        "envelope_from": row["sender"],
+        "to": row["recipients"].split("\n"),
+        "from": row["from_header"],
+        "subject": row["subject"],
+        "message_id": row["message_id"],
+        "notification": row["notification"],
+        "size": row["size"],
+    }
+
+
+def read_body(raw: bytes) -> dict[str, Any]:
+    """Headers, text and HTML of a message, decoded."""
+    message = email.message_from_bytes(raw, policy=email.policy.default)
+    parts: dict[str, Any] = {"headers": [[name, decoded(value)] for name, value in message.raw_items()]}
+    for kind in ("plain", "html"):
+        part = message.get_body(preferencelist=(kind,))
+        content: Any = None
+        if part is not None:
+            try:
+                content = part.get_content()
+            except (LookupError, ValueError):  # an unknown charset or a broken encoding
+                payload = part.get_payload(decode=True)
+                content = payload.decode(errors="replace") if isinstance(payload, bytes) else str(payload)
+        parts["text" if kind == "plain" else "html"] = content
+    return parts
+
+
+# --- SMTP ----------------------------------------------------------------------------------------
+
+
+@dataclass
+class Catcher:
+    """Takes messages from all connections to the store, as many per commit as have come."""
+
+    store: Store
+    faults: Faults = field(default_factory=Faults)
+    connections: int = 0
+    _queue: asyncio.Queue[tuple[Caught, asyncio.Future[None]]] = field(
+        default_factory=lambda: asyncio.Queue(maxsize=QUEUE_MAX)
+    )
+    _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(max_workers=1))
+
+    async def handle_DATA(self, server: Connection, session: Session, envelope: Envelope) -> str:
+        """Called by aiosmtpd when a message is complete; the answer to the sender is returned."""
+        if self.faults.delay_ms:
+            await asyncio.sleep(self.faults.delay_ms / 1000)
+        if self.faults.reject_rate and random.random() < self.faults.reject_rate:
+            return "451 4.3.0 Refused on purpose"
+        content = envelope.content
+        raw = content if isinstance(content, bytes) else (content or "").encode()
+        stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        await self._queue.put((read_header(envelope.mail_from or "", list(envelope.rcpt_tos), raw), stored))
+        try:
+            await stored
+        except sqlite3.Error as error:
+            return f"451 4.3.0 Not stored: {error}"
+        if self.faults.drop_after_data:
+            self.faults.drop_after_data -= 1
+            server.cut()
+        return "250 2.0.0 Stored"
+
+    async def write(self) -> None:
+        """Store what has come, for ever. A batch that fails is answered for, and the next one tried."""
+        loop = asyncio.get_running_loop()
+        while True:
+            batch = [await self._queue.get()]
+            while len(batch) < BATCH_MAX and not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            failure: sqlite3.Error | None = None
+            try:
+                await loop.run_in_executor(self._thread, self.store.add, [caught for caught, _ in batch])
+            except sqlite3.Error as error:
+                failure = error
+            for _, stored in batch:
+                if stored.done():  # the sender went away
+                    continue
+                if failure is None:
+                    stored.set_result(None)
+                else:
+                    stored.set_exception(failure)
+
+    def close(self) -> None:
+        """Let the batch being written end, then close the store."""
+        self._thread.shutdown()
+        self.store.close()
+
+
+class Connection(SMTP):
+    """One client. Past the limit of connections it is turned away at once, as real servers do."""
+
+    def __init__(self, catcher: Catcher) -> None:
+        super().__init__(
+            catcher,
+            hostname="localhost",
+            ident="Lapak mail catcher",
+            data_size_limit=MESSAGE_BYTES_MAX,
+            enable_SMTPUTF8=True,
+            loop=asyncio.get_running_loop(),
+        )
+        self._catcher = catcher
+        self._counted = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Count the client, or refuse it."""
+        if self._catcher.connections >= CONNECTIONS_MAX:
+            client = cast(asyncio.Transport, transport)
+            client.write(b"421 4.3.2 Too many connections\r\n")
+            client.close()
+            return
+        self._catcher.connections += 1
+        self._counted = True
+        super().connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The client is gone."""
+        if self._counted:
+            self._catcher.connections -= 1
+            super().connection_lost(error)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of a client that was refused are not read."""
+        if self._counted:
+            super().data_received(data)
+
+    def eof_received(self) -> bool | None:
+        """The same for its end."""
+        return bool(super().eof_received()) if self._counted else False
+
+    def cut(self) -> None:
+        """Break the connection without a word."""
+        if self.transport is not None:
+            cast(asyncio.Transport, self.transport).abort()
+
+
+# --- HTTP ----------------------------------------------------------------------------------------
+
+Limit = Annotated[int, Query(ge=1, le=10_000)]
+_pages = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).with_name("mail_pages")), autoescape=True)
+_PAGE_HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'"}
+
+
+def pages_and_json(catcher: Catcher) -> FastAPI:
+    """The application that shows what the catcher holds."""
+    app = FastAPI(title="Lapak mail catcher", docs_url=None, redoc_url=None)
+    # A page elsewhere whose name resolves to loopback must not read or delete.
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
+    store = catcher.store
+
+    def page(template: str, **values: Any) -> HTMLResponse:
+        html = _pages.get_template(template).render(counts=store.count(), **values)
+        return HTMLResponse(html, headers=_PAGE_HEADERS)
+
+    def one(number: int) -> tuple[dict[str, Any], bytes]:
+        found = store.get(number)
+        if found is None:
+            raise HTTPException(404, "No such message.")
+        return found
+
+    @app.get("/", include_in_schema=False)
+    def index(to: str = "", subject: str = "", before: int | None = None) -> HTMLResponse:
+        messages = store.find(to=to, subject=subject, limit=100, before=before)
+        rest = {"to": to, "subject": subject, "before": messages[-1]["id"]} if len(messages) == 100 else None
+        older = "/?" + urlencode(rest) if rest else None
+        return page("list.html", messages=messages, to=to, subject=subject, older=older)
+
+    @app.get("/read/{number}", include_in_schema=False)
+    def read(number: int) -> HTMLResponse:
+        row, raw = one(number)
+        return page("message.html", message={**row, "from_": row["from"], **read_body(raw)})
+
+    @app.get("/messages")
+    def messages(
+        to: str = "",
+        subject: str = "",
+        limit: Limit = 100,
+        after: int | None = None,
+        before: int | None = None,
+    ) -> dict[str, Any]:
+        return {"messages": store.find(to=to, subject=subject, limit=limit, after=after, before=before)}
+
+    @app.get("/messages/{number}")
+    def message(number: int) -> dict[str, Any]:
+        row, raw = one(number)
+        return {**row, **read_body(raw)}
+
+    @app.get("/messages/{number}/raw")
+    def source(number: int) -> Response:
+        return Response(
+            one(number)[1], media_type="text/plain; charset=utf-8", headers={"X-Content-Type-Options": "nosniff"}
+        )
+
+    @app.get("/count")
+    def count(to: str = "", subject: str = "") -> dict[str, int]:
+        return store.count(to=to, subject=subject)
+
+    @app.get("/recipients")
+    def recipients(limit: Limit = 1000) -> dict[str, Any]:
+        return {"recipients": store.recipients(limit)}
+
+    @app.delete("/messages")
+    def clear() -> dict[str, int]:
+        return {"deleted": store.clear()}
+
+    @app.get("/faults")
+    def faults() -> Faults:
+        return catcher.faults
+
+    @app.post("/faults")
+    def set_faults(wanted: Faults) -> Faults:
+        catcher.faults = wanted
+        return wanted
+
+    return app
+
+
+class _HttpServer(uvicorn.Server):
+    """uvicorn that leaves the signals to us: SMTP has to be closed as well."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(smtp_port: int, http_port: int, folder: Path) -> None:
+    """Catch mail until SIGTERM or SIGINT."""
+    loop = asyncio.get_running_loop()
+    catcher = Catcher(Store(folder))
+    writing = loop.create_task(catcher.write())
+    smtp = await loop.create_server(lambda: Connection(catcher), HOST, smtp_port, backlog=512)
+    config = uvicorn.Config(
+        pages_and_json(catcher),
+        host=HOST,
+        port=http_port,
+        log_level="warning",
+        lifespan="off",
+        timeout_graceful_shutdown=2,
+    )
+    http = _HttpServer(config)
+
+    def leave() -> None:
+        http.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, leave)
+    await http.serve()
+    smtp.close()
+    writing.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await writing
+    catcher.close()
+
+
+def main() -> None:
+    """The command line of `python -m deploy.local.mail`."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.local.mail", description="Catch mail on loopback.")
+    parser.add_argument("--smtp-port", type=int, required=True)
+    parser.add_argument("--http-port", type=int, required=True)
+    parser.add_argument("--store", type=Path, required=True, help="folder for the messages")
+    arguments = parser.parse_args()
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(arguments.smtp_port, arguments.http_port, arguments.store))
+
+
+if __name__ == "__main__":
+    main()

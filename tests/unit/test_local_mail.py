@@ -1,0 +1,74 @@
+"""The mail catcher's store and what it reads out of a message."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from deploy.local.mail import Store, decoded, read_body, read_header
+
+MESSAGE = (
+    b"From: Lapak <lapak@example.id>\r\nTo: siti@example.id\r\n"
+    b"Subject: =?utf-8?q?Lapak_nomor_7_=E2=80=93_Senen?=\r\nMessage-ID: <7@lapak>\r\n"
+    b"X-Lapak-Notification: n-7\r\nMIME-Version: 1.0\r\n"
+    b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+    b"Yth. Ibu Siti, lapak Anda \xe2\x80\x93 nomor 7.\r\n"
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "mail")
+
+
+def test_header_and_body_are_decoded() -> None:
+    caught = read_header("lapak@example.id", ["Siti@Example.id", "siti@example.id"], MESSAGE)
+    assert caught.recipients == ("siti@example.id",)
+    assert caught.subject == "Lapak nomor 7 \u2013 Senen"
+    assert (caught.message_id, caught.notification) == ("<7@lapak>", "n-7")
+    body = read_body(MESSAGE)
+    assert body["text"].strip() == "Yth. Ibu Siti, lapak Anda \u2013 nomor 7."
+    assert body["html"] is None
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"no header at all", b"Subject: =?x-unknown?q?a?=\r\n\r\nb", b"\xff\xfe\r\n\r\n\xff"]
+)
+def test_a_malformed_message_is_taken_as_it_is(store: Store, raw: bytes) -> None:
+    store.add([read_header("a@b.id", ["c@d.id"], raw)])
+    found = store.get(1)
+    assert found is not None
+    assert found[1] == raw
+    read_body(raw)
+
+
+def test_an_unknown_charset_in_a_header_is_shown_as_it_came() -> None:
+    assert decoded("=?x-unknown?q?a?=") == "=?x-unknown?q?a?="
+
+
+def test_messages_are_found_by_recipient_subject_and_place(store: Store) -> None:
+    for number in range(5):
+        raw = f"Subject: Pesan {number} 100%\r\nX-Lapak-Notification: n{number % 4}\r\n\r\nisi".encode()
+        store.add([read_header("a@b.id", [f"v{number % 2}@example.id"], raw)])
+
+    def ids(to: str = "", subject: str = "", limit: int = 10, **place: int) -> list[int]:
+        return [row["id"] for row in store.find(to=to, subject=subject, limit=limit, **place)]
+
+    assert ids() == [5, 4, 3, 2, 1]
+    assert ids(to="V0@example.id") == [5, 3, 1]
+    assert ids(to="v0@example") == []
+    assert ids(to="v1") == [4, 2]
+    assert ids(subject="pesan 3") == [4]
+    assert ids(subject="100%") == [5, 4, 3, 2, 1]
+    assert ids(subject="1%0") == []
+    assert ids(after=3) == [4, 5]
+    assert ids(before=3, limit=1) == [2]
+    assert store.count() == {"messages": 5, "recipients": 2, "notifications": 4, "duplicates": 1}
+    assert store.count(to="v1@example.id") == {"messages": 2, "recipients": 1, "notifications": 2, "duplicates": 0}
+    assert store.count(to="v0@example.id", subject="4")["duplicates"] == 0
+    assert store.recipients(1) == [{"recipient": "v0@example.id", "messages": 3}]
+    assert store.clear() == 5
+    assert store.count()["messages"] == 0
+    store.add([read_header("a@b.id", ["c@d.id"], MESSAGE)])
+    assert ids() == [6]
