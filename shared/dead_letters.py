@@ -130,15 +130,15 @@ async def list_open(
     return [dict(row) for row in rows]
 
 
-async def find(conn: Connection, letter: UUID) -> Mapping[str, Any]:
-    """One letter, whole, with the acts on it. Raises `NotFound`."""
+async def find(conn: Connection, letter: UUID) -> tuple[asyncpg.Record, list[dict[str, Any]]]:
+    """One letter, whole, and the acts on it. Raises `NotFound`."""
     row = await conn.fetchrow(WHOLE, letter)
     if row is None:
         raise NotFound(f"there is no dead letter {letter}; `lapak dead-letters list` shows those there are")
     acts = await conn.fetch(
         "SELECT actor, act, note, at FROM dead_letter_act WHERE dead_letter_id = $1 ORDER BY id", letter
     )
-    return {**dict(row), "acts": [dict(act) for act in acts]}
+    return row, [dict(act) for act in acts]
 
 
 async def ask_replay(conn: Connection, letters: Sequence[UUID], *, actor: str, note: str | None, now: datetime) -> int:

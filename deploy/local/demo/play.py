@@ -1,0 +1,82 @@
+"""The demo from start to end: the stack, the story with progress, the report, the promises."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from deploy.local import services, stack
+from deploy.local.demo import report
+from deploy.local.demo.doors import Doors
+from deploy.local.demo.story import Story
+
+__all__ = ["play"]
+
+STACK = "demo"
+
+
+def play(*, vendors: int, seed: int, keep: bool, console: Console) -> bool:
+    """Play the story and write var/demo/report.json. True when every promise held. StackError on a failure."""
+    began = time.monotonic()
+    console.rule("[bold]Lapak: the bazaar in six locations, March 2023 (all people are made up)")
+    console.print("starting real servers; their state and logs are in var/demo")
+    running = stack.start(STACK, fresh=True, on_progress=lambda line: console.print(f"  {line}", markup=False))
+    try:
+        addresses = services.start_services(running, on_progress=lambda line: console.print(f"  {line}", markup=False))
+        started = time.monotonic()
+        figures = asyncio.run(_story(running, addresses, vendors, seed, console))
+        figures["seconds"] = {"start": round(started - began, 1), "story": round(time.monotonic() - started, 1)}
+        figures["parts"] = {"broker": running.broker, "database": running.database}
+        path = running.state_dir / "report.json"
+        path.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n")
+        report.show(figures, console)
+        console.print(f"figures: var/demo/{path.name}")
+    finally:
+        if keep:
+            console.print(f"left running: messages {running.mail_url}; stop with: lapak down --stack demo")
+        else:
+            console.print("stopping what was started")
+            stack.stop(STACK)
+    kept = all(figures["promises"].values())
+    console.print(
+        f"[bold green]every promise held[/] ({time.monotonic() - began:.0f} s)"
+        if kept
+        else "[bold red]a promise was broken; see above and the logs in var/demo/logs[/]"
+    )
+    return kept
+
+
+async def _story(
+    running: stack.Running, addresses: services.Addresses, vendors: int, seed: int, console: Console
+) -> dict[str, Any]:
+    doors = Doors(addresses.urls, services.issuer(running))
+    try:
+        with _bars(console) as progress:
+            story = Story(running, doors, progress, vendors=vendors, seed=seed)
+            await story.register()
+            await story.train()
+            march = await story.hold_bazaar_of_march()
+            april = await story.allocate_april(march)
+            return await report.gather(story, march, april)
+    finally:
+        await doors.close()
+
+
+@contextmanager
+def _bars(console: Console) -> Iterator[Progress]:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        yield progress

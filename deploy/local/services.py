@@ -1,0 +1,141 @@
+"""The four services as processes of a local stack: their settings, their start, their readiness, their addresses."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import httpx
+
+from deploy.local import stack
+from deploy.local.processes import HOST, StackError, free_port, log_tail, port_holder, port_is_free
+from deploy.local.stack import SERVICES, Running
+from deploy.local.state import edit, read, write_private
+from shared.auth import LOCAL_ISSUER, LocalIssuer
+from shared.kafka import TOPICS
+
+__all__ = ["Addresses", "environment", "issuer", "port_of", "set_clock", "start_services", "wait_ready"]
+
+PREFERRED_PORTS = {"vendor": 8101, "training": 8102, "bazaar": 8103, "notify": 8104}
+READY_SECONDS_MAX = 60.0
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the started services answer: name -> http://host:port."""
+
+    urls: Mapping[str, str]
+    state_dir: Path
+
+
+def issuer(running: Running) -> LocalIssuer:
+    """Signs the tokens that this stack's services accept."""
+    return LocalIssuer(running.state_dir / "issuer")
+
+
+def environment(running: Running, service: str, dsn: str, port: int) -> dict[str, str]:
+    """The LAPAK_* variables of one service of this stack."""
+    return {
+        "LAPAK_DATABASE": dsn,
+        "LAPAK_KAFKA": running.kafka,
+        "LAPAK_HTTP_HOST": HOST,
+        "LAPAK_HTTP_PORT": str(port),
+        "LAPAK_JWKS": str(issuer(running).jwks),
+        "LAPAK_TOKEN_ISSUER": LOCAL_ISSUER,
+        "LAPAK_SECRET_KEYS": json.dumps(_secret_keys(running, service)),
+        "LAPAK_DEVELOPMENT": "true",
+        "LAPAK_CLOCK_FILE": str(running.state_dir / "clock"),
+        "LAPAK_SMTP": f"{running.smtp[0]}:{running.smtp[1]}",
+        "OTEL_SDK_DISABLED": os.environ.get("OTEL_SDK_DISABLED", "false"),
+    }
+
+
+def _secret_keys(running: Running, service: str) -> dict[str, str]:
+    """Each service seals with a key of its own, kept in the stack's folder."""
+    path = running.state_dir / f"{service}.keys.json"
+    if not path.exists():
+        write_private(path, json.dumps({"k1": base64.b64encode(secrets.token_bytes(32)).decode()}))
+    keys: dict[str, str] = json.loads(path.read_text())
+    return keys
+
+
+def set_clock(running: Running, moment: datetime | None) -> None:
+    """Take every service of the stack to this moment (None: back to the system's clock)."""
+    path = running.state_dir / "clock"
+    if moment is None:
+        path.unlink(missing_ok=True)
+    else:
+        write_private(path, moment.isoformat())
+
+
+def start_services(running: Running, *, on_progress: Callable[[str], None] = lambda _: None) -> Addresses:
+    """Provision databases and topics, migrate, start what of the four services does not run, wait until all are ready.
+
+    Raises StackError with the end of the log of a service that did not come up.
+    """
+    dsns = stack.provision(running)
+    stack.topics(running, [(spec.name, spec.partitions, dict(spec.config)) for spec in TOPICS])
+    on_progress(f"{len(dsns)} databases, {len(TOPICS)} topics")
+    living = {process.name for process in stack.status(running.name) if process.alive}
+    ports = {name: _port(running, name, name in living, on_progress) for name in SERVICES}
+    for name in SERVICES:
+        if name not in living:
+            stack.spawn(
+                running.name,
+                name,
+                [sys.executable, "-m", "services.cli", "run", name, "--migrate"],
+                environment(running, name, dsns[name], ports[name]),
+                address=f"{HOST}:{ports[name]}",
+            )
+    urls = {name: f"http://{HOST}:{port}" for name, port in ports.items()}
+    with ThreadPoolExecutor(len(SERVICES)) as threads:
+        list(threads.map(lambda name: wait_ready(running, name, urls[name]), SERVICES))
+    on_progress("services ready: " + ", ".join(f"{name} {url}" for name, url in urls.items()))
+    return Addresses(urls, running.state_dir)
+
+
+def _port(running: Running, name: str, lives: bool, say: Callable[[str], None]) -> int:
+    """The port used last if free or ours; on the stack people talk to the preferred one; else any."""
+    with edit(running.state_dir) as state:
+        first = state.ports.get(name) or (PREFERRED_PORTS[name] if running.name == "local" else free_port())
+        if not lives and not port_is_free(first):
+            other = free_port()
+            say(f"port {first} ({name}) is held by {port_holder(first)}: using {other} this time")
+            first = other
+        state.ports[name] = first
+        return first
+
+
+def port_of(running: Running, service: str) -> int:
+    """The port a service of this stack answers on."""
+    return read(running.state_dir).ports[service]
+
+
+def wait_ready(running: Running, name: str, url: str) -> None:
+    """Return when the service says that all it needs works; StackError when it ended or takes too long."""
+    deadline = time.monotonic() + READY_SECONDS_MAX
+    said = "no answer yet"
+    while time.monotonic() < deadline:
+        try:
+            answer = httpx.get(f"{url}/health/ready", timeout=5)
+        except httpx.HTTPError as error:
+            said = type(error).__name__
+        else:
+            if answer.status_code == 200:
+                return
+            said = answer.text[:500]
+        record = read(running.state_dir).processes.get(name)
+        if record is None or not any(p.alive for p in stack.status(running.name) if p.name == name):
+            tail = log_tail(running.state_dir / "logs" / f"{name}.log")
+            raise StackError(f"The service {name} ended while starting:\n{tail}")
+        time.sleep(0.1)
+    raise StackError(f"The service {name} is not ready after {READY_SECONDS_MAX:.0f} s; it says: {said}")

@@ -1,0 +1,146 @@
+"""The `lapak` command: serve and migrate a service, and the commands that each part brings."""
+
+import asyncio
+import importlib.util
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from shared.contracts.cli import contracts
+
+from services.bazaar.allocation.cli import allocate
+from services.vendor.cli import app as vendors
+from shared.dead_letters_cli import app as dead_letters
+
+__all__ = ["main"]
+
+SERVICES = ("vendor", "bazaar", "training", "notify")
+
+app = typer.Typer(
+    name="lapak",
+    help="Runs a city's programme for small vendors: registry, training, bazaars in fair rotation, messages.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+app.command()(allocate)
+app.command()(contracts)
+app.add_typer(dead_letters, name="dead-letters")
+app.add_typer(vendors, name="vendors")
+console = Console(stderr=True)
+
+ServiceName = Annotated[str, typer.Argument(metavar="SERVICE", help="vendor, bazaar, training or notify.")]
+
+
+def _known(name: str) -> str:
+    if name not in SERVICES:
+        console.print(f"There is no service {name!r}; there are {', '.join(SERVICES)}.")
+        raise typer.Exit(2)
+    return name
+
+
+@app.command()
+def run(
+    name: ServiceName,
+    migrate_first: Annotated[bool, typer.Option("--migrate", help="Bring the database up to date first.")] = False,
+) -> None:
+    """Serve one service until SIGTERM, then drain. Settings come from LAPAK_* variables; a wrong one is named."""
+    from shared.db import MigrationError
+
+    service = import_module(f"services.{_known(name)}.app").create()
+    try:
+        if migrate_first:
+            _migrate(name, service.settings.database)
+        service.serve()
+    except MigrationError as error:
+        console.print(f"{error}")
+        raise typer.Exit(3) from error
+
+
+@app.command()
+def migrate(
+    name: ServiceName,
+    database: Annotated[str, typer.Option(envvar="LAPAK_DATABASE", help="DSN of the service's database.")],
+) -> None:
+    """Bring one service's database up to date; replicas may call it at once. Prints what was applied."""
+    from shared.db import MigrationError
+
+    try:
+        _migrate(_known(name), database)
+    except MigrationError as error:
+        console.print(f"{error}")
+        raise typer.Exit(1) from error
+
+
+def _migrate(name: str, dsn: str) -> None:
+    from shared.db import migrate as apply
+
+    applied = asyncio.run(apply(dsn, name))
+    for migration in applied:
+        console.print(f"applied {migration}")
+    if not applied:
+        console.print(f"{name}: up to date")
+
+
+@app.command()
+def topics(
+    kafka: Annotated[str, typer.Option(envvar="LAPAK_KAFKA", help="Address of a broker, host:port.")],
+    replication: Annotated[int, typer.Option(min=1, help="Copies of each partition; 3 in a cluster.")] = 1,
+) -> None:
+    """Create the Kafka topics that are missing; those that exist are left as they are."""
+    from aiokafka.errors import KafkaError
+
+    from shared.kafka import ensure_topics
+
+    try:
+        created = asyncio.run(ensure_topics(kafka, replication=replication))
+    except KafkaError as error:
+        console.print(f"The broker at {kafka} did not do it: {error!r}")
+        raise typer.Exit(1) from error
+    console.print(f"created {', '.join(created)}" if created else "every topic is there")
+
+
+@app.command()
+def token(
+    subject: Annotated[str, typer.Argument(help="Who the token is for, for example officer-1.")],
+    role: Annotated[list[str], typer.Option(help="vendor, officer, service or operator; may be repeated.")],
+    area: Annotated[str | None, typer.Option(help="Area of an officer, for example 31.71 (Central Jakarta).")] = None,
+    vendor_id: Annotated[str | None, typer.Option(help="The vendor a vendor's token speaks for.")] = None,
+    hours: Annotated[float, typer.Option(min=0.01, help="How long it is valid.")] = 12,
+    keys: Annotated[Path, typer.Option(help="Folder of the local stack's signing key.")] = Path("var/local/issuer"),
+) -> None:
+    """Print a token signed by the local stack's key. Only for local stacks: elsewhere your OpenID provider signs."""
+    from uuid import UUID
+
+    from shared.auth import LocalIssuer
+
+    unknown = set(role) - {"vendor", "officer", "service", "operator"}
+    if unknown:
+        console.print(f"--role: no role {', '.join(sorted(unknown))}; there are vendor, officer, service, operator")
+        raise typer.Exit(2)
+    if not keys.exists():
+        console.print(f"--keys: {keys} is not there; `make up` creates it")
+        raise typer.Exit(2)
+    try:
+        vendor = None if vendor_id is None else UUID(vendor_id)
+    except ValueError:
+        console.print("--vendor-id: is not a UUID")
+        raise typer.Exit(2) from None
+    typer.echo(LocalIssuer(keys).token(subject, role, area=area, vendor_id=vendor, hours=hours))
+
+
+if importlib.util.find_spec("deploy") is not None and importlib.util.find_spec("deploy.local") is not None:
+    # the local stack is part of the checkout, never of the image
+    from deploy.local.cli import register
+
+    register(app)
+
+
+def main() -> None:
+    """Entry point of the `lapak` command."""
+    app()
+
+
+if __name__ == "__main__":
+    main()
