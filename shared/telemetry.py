@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 from opentelemetry import trace
@@ -142,6 +142,14 @@ def get_logger() -> Any:
     return structlog.stdlib.get_logger("lapak")
 
 
+class _StandardOutput(logging.StreamHandler[TextIO]):
+    """Writes to what `sys.stdout` is at that moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stdout
+        super().emit(record)
+
+
 def _is_news(record: logging.LogRecord) -> bool:
     """uvicorn logs again what the HTTP edge has logged as `request.fault` (Starlette raises it once more)."""
     return not record.getMessage().startswith("Exception in ASGI application")
@@ -157,7 +165,7 @@ def _configure_logs(level: str) -> None:
     root = logging.getLogger()
     if _process.log_handler is not None:
         root.removeHandler(_process.log_handler)
-    _process.log_handler = logging.StreamHandler(sys.stdout)
+    _process.log_handler = _StandardOutput(sys.stdout)
     _process.log_handler.setFormatter(_FORMATTER)
     root.addHandler(_process.log_handler)
     root.setLevel(level)

@@ -1,0 +1,79 @@
+"""The application: a service's routes, with health, metrics and documents beside them."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter, FastAPI, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic_core import to_json
+from starlette.middleware import Middleware
+
+from shared.auth import Verifier
+from shared.http import documents, problems
+from shared.http.traffic import Traffic
+from shared.settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from shared.service import Platform
+
+__all__ = ["Ready", "create_app"]
+
+Ready = Callable[[], Awaitable[Mapping[str, tuple[bool, str]]]]
+"""Tells of each part of a service (database, relay, each consumer) whether it works, with a word on it."""
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def create_app(
+    *,
+    name: str,
+    settings: ServiceSettings,
+    routers: Sequence[APIRouter],
+    ready: Ready,
+    lifespan: Lifespan | None = None,
+    platform: "Platform | None" = None,
+) -> FastAPI:
+    """The HTTP application of a service.
+
+    A router's prefix stands in its constructor: metrics and logs name the route by it. `app.state.platform` is what
+    routes work with: given here, or set by `lifespan` once the pool is open.
+    """
+    app = FastAPI(
+        title=f"Lapak {name}",
+        lifespan=lifespan,
+        redoc_url=None,
+        redirect_slashes=False,
+        middleware=[Middleware(Traffic, in_flight_max=settings.http_in_flight_max)],
+    )
+    app.state.platform = platform
+    app.state.verifier = Verifier(settings.jwks, issuer=settings.token_issuer, audience=settings.token_audience)
+    problems.install(app)
+    for router in (*routers, documents.router, _health(ready)):
+        app.include_router(router)
+    documents.describe(app)
+    return app
+
+
+def _health(ready: Ready) -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/health/live")
+    async def live() -> dict[str, bool]:
+        """The process answers."""
+        return {"ok": True}
+
+    @router.get("/health/ready")
+    async def is_ready() -> Response:
+        """200 when every part works, else 503; each part is listed either way."""
+        parts = await ready()
+        ok = all(works for works, _ in parts.values())
+        components = {part: {"ok": works, "detail": detail} for part, (works, detail) in parts.items()}
+        body = to_json({"ok": ok, "components": components})
+        return Response(body, 200 if ok else 503, media_type="application/json")
+
+    @router.get("/metrics")
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return router

@@ -1,0 +1,73 @@
+"""The edge of a request: who calls, when, and the door to the database. A route gets it as its argument."""
+
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import Depends, Request, Response, Security
+from fastapi.security import HTTPBearer
+
+from shared.auth import Caller, Verifier
+from shared.http import idempotency
+from shared.http.traffic import request_facts
+
+if TYPE_CHECKING:
+    from shared.db import Connection
+    from shared.service import Platform
+
+__all__ = ["Edge", "EdgeDep", "PublicEdge", "PublicEdgeDep", "edge", "public_edge"]
+
+BEARER = HTTPBearer(auto_error=False, bearerFormat="JWT", description="`lapak token` makes one locally")
+
+
+@dataclass(frozen=True, slots=True)
+class PublicEdge:
+    """What a route that anyone may read gets."""
+
+    request: Request
+    platform: "Platform"
+    now: datetime
+
+    def read(self) -> "AbstractAsyncContextManager[Connection]":
+        """A connection for reads."""
+        return self.platform.database.read()
+
+
+@dataclass(frozen=True, slots=True)
+class Edge(PublicEdge):
+    """What a route for known callers gets."""
+
+    caller: Caller
+
+    async def once(self, act: idempotency.Act, *, status: int = 200) -> Response:
+        """Do this in one transaction, once for each `Idempotency-Key`, and answer with what `act` gives.
+
+        `act` gives a model or a dict (answered as JSON with `status`) or None (an empty answer; 200 becomes 204). It
+        is stored to be replayed, so it holds ids and codes, no personal data. Whatever `act` raises rolls back all.
+        """
+        return await idempotency.once(self.request, self.platform, self.caller.subject, self.now, act, status)
+
+
+async def edge(request: Request, _: Annotated[object, Security(BEARER)]) -> Edge:
+    """Dependency of routes for known callers; raises `Unauthenticated`."""
+    verifier: Verifier = request.app.state.verifier
+    caller = await verifier.caller(request.headers.get("authorization"))
+    request_facts(request.scope).subject = caller.subject
+    platform = _platform(request)
+    return Edge(request, platform, platform.clock.now(), caller)
+
+
+async def public_edge(request: Request) -> PublicEdge:
+    """Dependency of routes that anyone may read."""
+    platform = _platform(request)
+    return PublicEdge(request, platform, platform.clock.now())
+
+
+def _platform(request: Request) -> "Platform":
+    platform: Platform = request.app.state.platform
+    return platform
+
+
+EdgeDep = Annotated[Edge, Depends(edge)]
+PublicEdgeDep = Annotated[PublicEdge, Depends(public_edge)]
