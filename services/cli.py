@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from shared.contracts.cli import contracts
 
 from services.bazaar.allocation.cli import allocate
 from services.vendor.cli import app as vendors
+from shared.contracts.cli import contracts
 from shared.dead_letters_cli import app as dead_letters
 
 __all__ = ["main"]
@@ -86,7 +86,9 @@ def _migrate(name: str, dsn: str) -> None:
 @app.command()
 def topics(
     kafka: Annotated[str, typer.Option(envvar="LAPAK_KAFKA", help="Address of a broker, host:port.")],
-    replication: Annotated[int, typer.Option(min=1, help="Copies of each partition; 3 in a cluster.")] = 1,
+    replication: Annotated[
+        int | None, typer.Option(min=1, help="Copies of each partition; as many as brokers, at most 3, when not said.")
+    ] = None,
 ) -> None:
     """Create the Kafka topics that are missing; those that exist are left as they are."""
     from aiokafka.errors import KafkaError
@@ -95,7 +97,7 @@ def topics(
 
     try:
         created = asyncio.run(ensure_topics(kafka, replication=replication))
-    except KafkaError as error:
+    except (KafkaError, TimeoutError) as error:
         console.print(f"The broker at {kafka} did not do it: {error!r}")
         raise typer.Exit(1) from error
     console.print(f"created {', '.join(created)}" if created else "every topic is there")

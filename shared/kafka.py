@@ -1,11 +1,12 @@
 """Kafka: the topics of this system, and how we produce. Topic per publisher, key = aggregate id."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import for_code
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from shared.events.envelope import Message
 
@@ -13,6 +14,7 @@ __all__ = ["TOPICS", "TopicSpec", "ensure_topics", "open_producer"]
 
 REQUEST_BYTES_MAX = 1_000_000
 REQUEST_TIMEOUT_MS = 15_000
+TOPIC_SECONDS_MAX = 30.0
 
 
 class TopicSpec(NamedTuple):
@@ -49,24 +51,46 @@ def topics_of_messages() -> set[str]:
     return {message.topic for message in Message.registry.values()}
 
 
-async def ensure_topics(bootstrap: str, *, replication: int = 1) -> list[str]:
-    """Create the topics that are missing and return their names. A topic that exists is left as it is."""
+async def ensure_topics(
+    bootstrap: str, specs: Sequence[TopicSpec] = TOPICS, *, replication: int | None = None
+) -> list[str]:
+    """Make topics exist, each with a leader, and return the names created.
+
+    Without `replication` as many copies as the cluster has brokers, three at the most. A topic with fewer partitions
+    than asked gets more; one with more, or with other settings, is left alone. Raises `KafkaError`; TimeoutError after
+    `TOPIC_SECONDS_MAX`.
+    """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, client_id="lapak-topics")
-    await admin.start()
     try:
-        existing = set(await admin.list_topics())
-        missing = [spec for spec in TOPICS if spec.name not in existing]
-        if not missing:
-            return []
+        await admin.start()
+        copies = replication or min(3, len((await admin.describe_cluster())["brokers"]))
         answer = await admin.create_topics(
-            [NewTopic(spec.name, spec.partitions, replication, topic_configs=dict(spec.config)) for spec in missing]
+            [NewTopic(spec.name, spec.partitions, copies, topic_configs=dict(spec.config)) for spec in specs]
         )
-        for name, code, *_ in answer.topic_errors:
-            if code not in (0, 36):  # 36: somebody else created it meanwhile
+        failed = {name: code for name, code, *_ in answer.topic_errors if code != 0}
+        for name, code in failed.items():
+            if code != TopicAlreadyExistsError.errno:
                 raise for_code(code)(f"topic {name} could not be created")
-        return [spec.name for spec in missing]
+        async with asyncio.timeout(TOPIC_SECONDS_MAX):
+            await _wait_for_partitions(admin, {spec.name: spec.partitions for spec in specs})
+        return [spec.name for spec in specs if spec.name not in failed]
     finally:
         await admin.close()
+
+
+async def _wait_for_partitions(admin: AIOKafkaAdminClient, wanted: Mapping[str, int]) -> None:
+    """Return once every topic has its partitions and each of them a leader; adds what is missing."""
+    grown: set[str] = set()
+    while True:
+        found = {topic["topic"]: topic["partitions"] for topic in await admin.describe_topics(list(wanted))}
+        small = {name for name, count in wanted.items() if 0 < len(found.get(name, [])) < count} - grown
+        if small:
+            await admin.create_partitions({name: NewPartitions(wanted[name]) for name in small})
+            grown |= small
+        complete = all(len(found.get(name, [])) >= count for name, count in wanted.items())
+        if complete and all(part["leader"] >= 0 for parts in found.values() for part in parts):
+            return
+        await asyncio.sleep(0.05)
 
 
 async def open_producer(bootstrap: str, client_id: str) -> AIOKafkaProducer:

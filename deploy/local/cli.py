@@ -145,10 +145,11 @@ def demo(
     vendors: Annotated[int, typer.Option(min=400, max=20_000, help="How many vendors register.")] = 1200,
     seed: Annotated[int, typer.Option(help="Seed of the made-up people; the same seed, the same story.")] = 2023,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the stack running afterwards, to look around.")] = False,
+    name: Annotated[str, typer.Option("--stack", help="Folder in var/ for its state, logs and report.")] = "demo",
 ) -> None:
     """Play the six-location bazaar of March 2023 end to end on real servers; exit code 0 if every promise held."""
     from deploy.local.demo import play
 
     with _told():
-        kept = play.play(vendors=vendors, seed=seed, keep=keep, console=console)
+        kept = play.play(name, vendors=vendors, seed=seed, keep=keep, console=console)
     raise typer.Exit(0 if kept else 1)

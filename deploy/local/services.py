@@ -83,7 +83,7 @@ def start_services(running: Running, *, on_progress: Callable[[str], None] = lam
     Raises StackError with the end of the log of a service that did not come up.
     """
     dsns = stack.provision(running)
-    stack.topics(running, [(spec.name, spec.partitions, dict(spec.config)) for spec in TOPICS])
+    stack.topics(running)
     on_progress(f"{len(dsns)} databases, {len(TOPICS)} topics")
     living = {process.name for process in stack.status(running.name) if process.alive}
     ports = {name: _port(running, name, name in living, on_progress) for name in SERVICES}

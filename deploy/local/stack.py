@@ -8,7 +8,6 @@ thread that runs an event loop, which then waits.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import secrets
@@ -25,14 +24,14 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 import psutil
-from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError
 from pydantic import TypeAdapter, ValidationError
 
 from deploy.local import embedded_broker, kafka, postgres, processes
 from deploy.local.processes import HOST, ProcessRecord, StackError
 from deploy.local.state import REPOSITORY, StackState, edit, locked, read, state_dir, write_private
 from deploy.local.waiting import run_blocking
+from shared.kafka import TOPICS, TopicSpec, ensure_topics
 
 __all__ = [
     "ProcessStatus",
@@ -51,7 +50,6 @@ __all__ = [
 ]
 
 BrokerKind = Literal["apache", "embedded", "given"]
-TopicSpec = tuple[str, int, Mapping[str, str]]
 T = TypeVar("T")
 
 SERVICES = ("vendor", "bazaar", "training", "notify")
@@ -62,7 +60,6 @@ PREFERRED_PORTS: Mapping[str, Mapping[str, int]] = {
 }
 START_TRIES = 3
 MAIL_START_SECONDS_MAX = 30.0
-TOPIC_SECONDS_MAX = 30.0
 
 free_port = processes.free_port
 
@@ -499,47 +496,12 @@ async def _provision(admin_dsn: str, passwords: Mapping[str, str], *, own: bool)
         await connection.close(timeout=5)
 
 
-def topics(running: Running, specs: Iterable[TopicSpec]) -> None:
-    """Make the Kafka topics (name, partitions, settings) exist; returns once each has a leader. May be repeated.
-
-    A topic with fewer partitions than asked gets more; one with more, or with other settings, is left alone.
-    """
-    run_blocking(lambda: _topics(running.kafka, list(specs)))
-
-
-async def _topics(bootstrap: str, specs: list[TopicSpec]) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+def topics(running: Running, specs: Sequence[TopicSpec] = TOPICS) -> None:
+    """Make the Kafka topics exist (`shared.kafka.ensure_topics`). May be repeated."""
     try:
-        await admin.start()
-        # As many copies as a cluster of its size keeps; aiokafka cannot ask for "the broker's default".
-        copies = min(3, len((await admin.describe_cluster())["brokers"]))
-        new = [NewTopic(name, count, copies, topic_configs=dict(config)) for name, count, config in specs]
-        if not new:
-            return
-        response = await admin.create_topics(new)
-        for topic, code, *rest in response.topic_errors:
-            if code not in (0, TopicAlreadyExistsError.errno):
-                raise StackError(f"The topic {topic} could not be created: {for_code(code).__name__} {rest}")
-        wanted = {name: count for name, count, _ in specs}
-        deadline = time.monotonic() + TOPIC_SECONDS_MAX
-        grown: set[str] = set()
-        while True:
-            found = {t["topic"]: t["partitions"] for t in await admin.describe_topics(list(wanted))}
-            missing = {name for name, count in wanted.items() if len(found.get(name, [])) < count}
-            small = {name for name in missing if found.get(name)} - grown
-            if small:
-                await admin.create_partitions({name: NewPartitions(wanted[name]) for name in small})
-                grown |= small
-            leaderless = [n for n, parts in found.items() if any(p["leader"] < 0 for p in parts)]
-            if not missing and not leaderless:
-                return
-            if time.monotonic() > deadline:
-                raise StackError(f"Topics not ready after {TOPIC_SECONDS_MAX:.0f} s: {sorted(missing)} {leaderless}")
-            await asyncio.sleep(0.05)
+        run_blocking(lambda: ensure_topics(running.kafka, specs))
     except (KafkaError, OSError) as error:
-        raise StackError(f"The broker at {bootstrap} did not create the topics: {error!r}") from error
-    finally:
-        await admin.close()
+        raise StackError(f"The broker at {running.kafka} did not create the topics: {error!r}") from error
 
 
 # --- within --------------------------------------------------------------------------------------

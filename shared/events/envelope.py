@@ -25,7 +25,7 @@ class Malformed(ValueError):
 
 
 class Message(BaseModel):
-    """Body of a message on a topic: nothing but the fact, as JSON. Unknown fields are ignored, so publishers may add."""
+    """Body of a message on a topic: only the fact, as JSON. Unknown fields are ignored, so publishers may add"""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from deploy.local import embedded_broker, processes, stack
 from deploy.local.stack import Running
 from deploy.local.state import state_dir
+from shared.kafka import TopicSpec
 
 NAME = f"stacktest-{os.getpid()}"
 TOPIC = "lapak.test.events.v1"
@@ -108,8 +109,8 @@ def test_a_start_says_what_runs_and_where(started: Running, lines: list[str]) ->
 
 
 async def test_what_is_produced_is_consumed_with_its_header(started: Running) -> None:
-    stack.topics(started, [(TOPIC, 1, {"retention.ms": "-1"})])
-    stack.topics(started, [(TOPIC, 3, {})])
+    stack.topics(started, [TopicSpec(TOPIC, 1, {"retention.ms": "-1"})])
+    stack.topics(started, [TopicSpec(TOPIC, 3, {})])
     await produce(started, b"one", b"two")
     assert await consume(started, 2, "first") == [(b"one", b"one"), (b"two", b"two")]
 

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -16,18 +17,17 @@ from deploy.local import services, stack
 from deploy.local.demo import report
 from deploy.local.demo.doors import Doors
 from deploy.local.demo.story import Story
+from deploy.local.state import state_dir
 
 __all__ = ["play"]
 
-STACK = "demo"
 
-
-def play(*, vendors: int, seed: int, keep: bool, console: Console) -> bool:
-    """Play the story and write var/demo/report.json. True when every promise held. StackError on a failure."""
+def play(name: str, *, vendors: int, seed: int, keep: bool, console: Console) -> bool:
+    """Play the story on the stack `name` and write its report. True when every promise held; StackError on failure."""
     began = time.monotonic()
     console.rule("[bold]Lapak: the bazaar in six locations, March 2023 (all people are made up)")
-    console.print("starting real servers; their state and logs are in var/demo")
-    running = stack.start(STACK, fresh=True, on_progress=lambda line: console.print(f"  {line}", markup=False))
+    console.print(f"starting real servers; their state and logs are in {_shown(name)}")
+    running = stack.start(name, fresh=True, on_progress=lambda line: console.print(f"  {line}", markup=False))
     try:
         addresses = services.start_services(running, on_progress=lambda line: console.print(f"  {line}", markup=False))
         started = time.monotonic()
@@ -37,20 +37,25 @@ def play(*, vendors: int, seed: int, keep: bool, console: Console) -> bool:
         path = running.state_dir / "report.json"
         path.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n")
         report.show(figures, console)
-        console.print(f"figures: var/demo/{path.name}")
+        console.print(f"figures: {_shown(name)}/{path.name}")
     finally:
         if keep:
-            console.print(f"left running: messages {running.mail_url}; stop with: lapak down --stack demo")
+            console.print(f"left running: messages {running.mail_url}; stop with: .venv/bin/lapak down --stack {name}")
         else:
             console.print("stopping what was started")
-            stack.stop(STACK)
+            stack.stop(name)
     kept = all(figures["promises"].values())
     console.print(
         f"[bold green]every promise held[/] ({time.monotonic() - began:.0f} s)"
         if kept
-        else "[bold red]a promise was broken; see above and the logs in var/demo/logs[/]"
+        else f"[bold red]a promise was broken; see above and the logs in {_shown(name)}/logs[/]"
     )
     return kept
+
+
+def _shown(name: str) -> str:
+    folder = state_dir(name)
+    return str(folder.relative_to(Path.cwd())) if folder.is_relative_to(Path.cwd()) else str(folder)
 
 
 async def _story(
