@@ -1,0 +1,161 @@
+"""What the registry does with each message: load, decide, save, record. The edge owns the transaction."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from services.vendor import areas, domain, store
+from services.vendor.domain import (
+    Admitted,
+    AlreadyRegistered,
+    Outcome,
+    OutsideArea,
+    Registered,
+    Registration,
+    RegistrationInvalid,
+    Vendor,
+    VendorUnknown,
+)
+from services.vendor.store import Holder
+from shared.clock import day_in_jakarta
+from shared.crypto import Sealer
+from shared.db import Connection
+from shared.events.vendor import VendorEvent, VendorRegistrationRefused
+from shared.ids import derived_id, new_id
+from shared.outbox import Fact, record
+
+__all__ = ["choose_category", "coach", "preview_registrations", "refuse_registrations", "register_vendors"]
+
+
+class _Sorted(NamedTuple):
+    """A batch before anything is saved. Positions are those of the batch; NIK stand as their blind indexes."""
+
+    refused: dict[int, Outcome]
+    admitted: dict[int, tuple[bytes, Admitted]]
+    first: dict[bytes, int]
+    """NIK nobody holds yet -> the first who brings it; later ones of the batch find it taken."""
+    holders: dict[bytes, Holder]
+
+
+async def register_vendors(
+    conn: Connection,
+    wishes: Sequence[Registration],
+    *,
+    origin: domain.Origin,
+    now: datetime,
+    sealer: Sealer,
+    within: str | None = None,
+) -> list[Outcome]:
+    """Register people, one or hundreds alike; answers in the order asked, and never raises for a single refusal.
+
+    The good ones of a batch are registered, whatever is wrong with the others. `within` is the area of the officer
+    who asks. Of two that race for one NIK, in a batch or between transactions, exactly one is registered.
+    """
+    batch = await _sort_out(conn, wishes, now=now, sealer=sealer, within=within)
+    day = day_in_jakarta(now)
+    rows: list[tuple[bytes, bytes, Vendor]] = []
+    facts: dict[UUID, tuple[Fact, Fact]] = {}
+    for index, position in batch.first.items():
+        admitted = batch.admitted[position][1]
+        vendor, event, card = domain.register(admitted, new_id(), origin, day, now)
+        rows.append((index, sealer.seal(admitted.nik.encode(), vendor.vendor_id.bytes), vendor))
+        facts[vendor.vendor_id] = (Fact(event, vendor.version), Fact(card, vendor.card_version))
+    added = await store.add_vendors(conn, rows) if rows else set()
+    came_in = {index: Holder(v.vendor_id, v.kelurahan) for index, _, v in rows if v.vendor_id in added}
+    lost = [index for index in batch.first if index not in came_in]
+    if lost:  # somebody else committed these NIK between our look and our insert
+        batch.holders.update(await store.find_holders(conn, lost))
+    await record(conn, [fact for vendor_id in facts if vendor_id in added for fact in facts[vendor_id]], now=now)
+    return _outcomes(batch, len(wishes), came_in)
+
+
+async def preview_registrations(
+    conn: Connection,
+    wishes: Sequence[Registration],
+    *,
+    now: datetime,
+    sealer: Sealer,
+    within: str | None = None,
+) -> list[Outcome]:
+    """What `register_vendors` would answer now, without doing it. The ids are made up: the same NIK, the same id."""
+    batch = await _sort_out(conn, wishes, now=now, sealer=sealer, within=within)
+    ids = {
+        index: Holder(derived_id("preview", index.hex()), batch.admitted[position][1].kelurahan)
+        for index, position in batch.first.items()
+    }
+    return _outcomes(batch, len(wishes), ids)
+
+
+async def _sort_out(
+    conn: Connection, wishes: Sequence[Registration], *, now: datetime, sealer: Sealer, within: str | None
+) -> _Sorted:
+    codes = await store.find_codes(conn)
+    day = day_in_jakarta(now)
+    refused: dict[int, Outcome] = {}
+    admitted: dict[int, tuple[bytes, Admitted]] = {}
+    for position, wish in enumerate(wishes):
+        try:
+            good = domain.admit(wish, codes, day, within=within)
+        except (RegistrationInvalid, OutsideArea) as refusal:
+            refused[position] = refusal
+        else:
+            admitted[position] = (sealer.blind_index(good.nik), good)
+    holders = await store.find_holders(conn, list({index for index, _ in admitted.values()})) if admitted else {}
+    first: dict[bytes, int] = {}
+    for position, (index, _) in admitted.items():
+        if index not in holders:
+            first.setdefault(index, position)
+    return _Sorted(refused, admitted, first, holders)
+
+
+def _outcomes(batch: _Sorted, size: int, came_in: dict[bytes, Holder]) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    for position in range(size):
+        if position in batch.refused:
+            outcomes.append(batch.refused[position])
+            continue
+        index, admitted = batch.admitted[position]
+        if index in came_in and batch.first[index] == position:
+            outcomes.append(Registered(came_in[index].vendor_id, admitted.warnings))
+        else:
+            outcomes.append(AlreadyRegistered(*(came_in.get(index) or batch.holders[index])))
+    return outcomes
+
+
+async def refuse_registrations(
+    conn: Connection, refusals: Sequence[VendorRegistrationRefused], *, now: datetime
+) -> None:
+    """Answer commands of other services that were refused."""
+    await record(conn, [Fact(refusal, 1) for refusal in refusals], now=now)
+
+
+async def choose_category(
+    conn: Connection, vendor_id: UUID, category: str, *, now: datetime, within: str | None = None
+) -> Vendor:
+    """Set a vendor's product category. Raises `VendorUnknown` (also outside the area `within`) or `CodeUnknown`."""
+    vendor = await _lock(conn, vendor_id, within)
+    changed, events = domain.choose_category(vendor, category, await store.find_codes(conn))
+    return await _save(conn, changed, events, now)
+
+
+async def coach(conn: Connection, vendor_id: UUID, agency: str, *, now: datetime, within: str | None = None) -> Vendor:
+    """Let an agency coach a vendor from now on. Raises `VendorUnknown` (also outside `within`) or `CodeUnknown`."""
+    vendor = await _lock(conn, vendor_id, within)
+    changed, events = domain.coach(vendor, agency, await store.find_codes(conn))
+    return await _save(conn, changed, events, now)
+
+
+async def _lock(conn: Connection, vendor_id: UUID, within: str | None) -> Vendor:
+    vendor = await store.lock_vendor(conn, vendor_id)
+    if vendor is None or (within is not None and not areas.contains(within, vendor.kelurahan)):
+        raise VendorUnknown(vendor_id)
+    return vendor
+
+
+async def _save(conn: Connection, vendor: Vendor, events: Sequence[VendorEvent], now: datetime) -> Vendor:
+    if events:
+        await store.save_vendor(conn, vendor)
+        first = vendor.version - len(events) + 1
+        await record(conn, [Fact(event, first + n) for n, event in enumerate(events)], now=now)
+    return vendor
