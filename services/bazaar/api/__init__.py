@@ -1,0 +1,5 @@
+"""HTTP routes of bazaars, thin: who may, then the handler; what is read, as JSON."""
+
+from services.bazaar.api import applications, bazaars, days, projections, rounds
+
+ROUTERS = [bazaars.router, applications.router, rounds.router, days.router, projections.router]

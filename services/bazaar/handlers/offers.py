@@ -1,0 +1,120 @@
+"""Offers: confirm, decline, lapse, and the next in rotation."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from services.bazaar.domain import application as domain
+from services.bazaar.domain.application import Application, ApplicationUnknown, Offer
+from services.bazaar.domain.bazaar import Bazaar, answer_until
+from services.bazaar.domain.rotation import groups_limited, promote
+from services.bazaar.handlers.applications import keep
+from services.bazaar.store import applications as store
+from services.bazaar.store import bazaars
+from shared.clock import day_in_jakarta
+from shared.db import Connection
+from shared.events.bazaar import OfferResponseRefused, RespondToOffer
+from shared.outbox import Fact, record
+from shared.timers import set_timer
+
+LAPSE = "offers-lapse"
+"""Kind of the timer that lets unanswered offers lapse; its key is `<bazaar>/<deadline>`."""
+
+JUST_AFTER = timedelta(microseconds=1)
+"""An answer at the deadline itself counts, so offers lapse at the first moment after it."""
+
+
+async def confirm_booth(conn: Connection, application_id: UUID, *, now: datetime) -> None:
+    """The vendor takes the booth. It counts as a turn from now on, whether the vendor comes or not."""
+    application = await store.lock_application(conn, application_id)
+    bazaar = await bazaars.find_bazaar(conn, application.bazaar_id)
+    step = domain.confirm(application, bazaar, now)
+    await store.add_turns(conn, [store.Turn(application_id, application.vendor_id, bazaar.days[-1])])
+    await keep(conn, [step], now=now)
+
+
+async def decline_booth(conn: Connection, application_id: UUID, *, now: datetime) -> None:
+    """The vendor gives the booth back; the next in rotation is offered it in the same transaction."""
+    found = await store.find_application(conn, application_id)
+    bazaar = await bazaars.lock_bazaar(conn, found.bazaar_id)
+    application = await store.lock_application(conn, application_id)
+    await keep(conn, [domain.decline(application, bazaar, now)], now=now)
+    await offer_free_booths(conn, bazaar, now=now)
+
+
+async def lapse_offers(conn: Connection, key: str, now: datetime) -> None:
+    """Timer: a deadline has passed. Offers of this bazaar without an answer lapse, the next in rotation are offered."""
+    bazaar = await bazaars.lock_bazaar(conn, UUID(key.partition("/")[0]))
+    await lapse_expired(conn, bazaar, now=now)
+    await offer_free_booths(conn, bazaar, now=now)
+
+
+async def lapse_expired(conn: Connection, bazaar: Bazaar, *, now: datetime) -> None:
+    """Let every offer past its deadline lapse, each costing the turn it blocked. The bazaar is locked."""
+    expired = await store.lock_expired_offers(conn, bazaar.bazaar_id, now)
+    await store.add_turns(conn, [_lapsed_turn(application) for application in expired])
+    await keep(conn, [domain.lapse(application, bazaar) for application in expired], now=now)
+
+
+def _lapsed_turn(application: Application) -> store.Turn:
+    assert application.offer is not None
+    return store.Turn(application.application_id, application.vendor_id, day_in_jakarta(application.offer.respond_by))
+
+
+async def offer_free_booths(conn: Connection, bazaar: Bazaar, *, now: datetime) -> None:
+    """Offer every booth that nobody holds to the next in rotation. The bazaar is locked.
+
+    Nothing happens before the round is published, nor so late that nobody could answer in time.
+    """
+    respond_by = answer_until(bazaar, now)
+    if bazaar.state != "allocated" or respond_by is None:
+        return
+    free = await bazaars.find_free_booths(conn, bazaar.bazaar_id)
+    waiting = await store.find_waiting(conn, bazaar.bazaar_id, list(free)) if free else []
+    if not waiting:
+        return
+    limited = groups_limited(bazaar)
+    seated = await store.count_seated(conn, bazaar.bazaar_id, limited) if limited else []
+    promotions = promote(bazaar, free, seated, waiting)
+    by_id = {application.application_id: application for application in waiting}
+    steps = [
+        domain.offer(by_id[one.application_id], bazaar, Offer(one.site_id, one.booth, respond_by, promoted=True))
+        for one in promotions
+    ]
+    if steps:
+        await keep(conn, steps, now=now)
+        await set_lapse_timer(conn, bazaar, now=now)
+
+
+async def set_lapse_timer(conn: Connection, bazaar: Bazaar, *, now: datetime) -> None:
+    """Have the offers made now lapse when their deadline has passed: one timer for all with the same deadline."""
+    respond_by = answer_until(bazaar, now)
+    assert respond_by is not None
+    await set_timer(conn, LAPSE, f"{bazaar.bazaar_id}/{respond_by.isoformat()}", respond_by + JUST_AFTER)
+
+
+async def respond_to_offers(conn: Connection, commands: Sequence[RespondToOffer], *, now: datetime) -> None:
+    """Answers that another service brings, in order. Every bazaar and application concerned is locked first, in the
+    order of ids, so that batches and single requests cannot wait for one another in a circle."""
+    concerned = sorted({command.application_id for command in commands})
+    for bazaar_id in await store.find_bazaar_ids(conn, concerned):
+        await bazaars.lock_bazaar(conn, bazaar_id)
+    await store.lock_applications(conn, concerned)
+    for command in commands:
+        await _respond(conn, command, now=now)
+
+
+async def _respond(conn: Connection, command: RespondToOffer, *, now: datetime) -> None:
+    application = await store.find_application(conn, command.application_id)
+    if application.vendor_id != command.vendor_id:
+        raise ApplicationUnknown("This vendor has no such application.")
+    answers = {"confirm": confirm_booth, "decline": decline_booth}
+    await answers[command.answer](conn, command.application_id, now=now)
+
+
+async def refuse_response(
+    conn: Connection, command_id: UUID, application_id: UUID, code: str, reason: str, *, now: datetime
+) -> None:
+    """Tell whoever sent a `RespondToOffer` why it was refused."""
+    event = OfferResponseRefused(command_id=command_id, application_id=application_id, code=code, reason=reason)
+    await record(conn, [Fact(event, 1)], now=now)

@@ -1,0 +1,5 @@
+"""Every SQL statement of bazaars, as functions that take a connection.
+
+Locks are taken in one order: a bazaar, then its applications by id. Whatever makes or moves offers holds the bazaar's
+lock; an answer that only closes its own offer (a confirmation, a check-in, sales) takes its application's alone.
+"""

@@ -1,0 +1,306 @@
+"""Rows of applications: one at a time, many in one statement, and as they are shown."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from asyncpg import Record
+
+from services.bazaar.domain.application import Application, ApplicationUnknown, Offer
+from services.bazaar.domain.rotation import SeatedCount
+from shared.db import Connection
+from shared.events.bazaar import ApplicantQueued
+
+
+class StaleApplication(RuntimeError):
+    """A fault of ours: an application changed although its lock, or its bazaar's, was to be held."""
+
+
+async def add_application(conn: Connection, application: Application) -> bool:
+    """A new application; False when this vendor has applied to this bazaar already."""
+    added = await conn.fetchval(
+        "INSERT INTO application (application_id, bazaar_id, vendor_id, version, state, choices, site_ids, "
+        "applied_at, groups) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '{}') "
+        "ON CONFLICT (bazaar_id, vendor_id) WHERE state <> 'withdrawn' DO NOTHING RETURNING true",
+        application.application_id,
+        application.bazaar_id,
+        application.vendor_id,
+        application.version,
+        application.state,
+        [list(tier) for tier in application.choices],
+        list(application.site_ids),
+        application.applied_at,
+    )
+    return bool(added)
+
+
+async def find_application(conn: Connection, application_id: UUID) -> Application:
+    """The application as it stands. Raises `ApplicationUnknown`."""
+    row = await conn.fetchrow(
+        "SELECT application_id, bazaar_id, vendor_id, version, state, choices, applied_at, groups, place, site_id, "
+        "booth, respond_by, promoted FROM application WHERE application_id = $1",
+        application_id,
+    )
+    if row is None:
+        raise ApplicationUnknown("There is no such application.")
+    return _application(row)
+
+
+async def lock_application(conn: Connection, application_id: UUID) -> Application:
+    """The application, held until the transaction ends. Raises `ApplicationUnknown`."""
+    found = await lock_applications(conn, [application_id])
+    if not found:
+        raise ApplicationUnknown("There is no such application.")
+    return found[0]
+
+
+async def lock_applications(conn: Connection, application_ids: Sequence[UUID]) -> list[Application]:
+    """Those of these applications that exist, locked in the order of their ids."""
+    rows = await conn.fetch(
+        "SELECT application_id, bazaar_id, vendor_id, version, state, choices, applied_at, groups, place, site_id, "
+        "booth, respond_by, promoted FROM application WHERE application_id = ANY($1::uuid[]) "
+        "ORDER BY application_id FOR NO KEY UPDATE",
+        list(application_ids),
+    )
+    return [_application(row) for row in rows]
+
+
+async def lock_in_state(conn: Connection, bazaar_id: UUID, state: str) -> list[Application]:
+    """The applications of a bazaar that are in this state, locked in the order of their ids."""
+    rows = await conn.fetch(
+        "SELECT application_id, bazaar_id, vendor_id, version, state, choices, applied_at, groups, place, site_id, "
+        "booth, respond_by, promoted FROM application WHERE bazaar_id = $1 AND state = $2 "
+        "ORDER BY application_id FOR NO KEY UPDATE",
+        bazaar_id,
+        state,
+    )
+    return [_application(row) for row in rows]
+
+
+async def lock_expired_offers(conn: Connection, bazaar_id: UUID, now: datetime) -> list[Application]:
+    """Offers of a bazaar whose deadline has passed without an answer, locked in the order of their ids."""
+    rows = await conn.fetch(
+        "SELECT application_id, bazaar_id, vendor_id, version, state, choices, applied_at, groups, place, site_id, "
+        "booth, respond_by, promoted FROM application WHERE bazaar_id = $1 AND state = 'offered' AND respond_by < $2 "
+        "ORDER BY application_id FOR NO KEY UPDATE",
+        bazaar_id,
+        now,
+    )
+    return [_application(row) for row in rows]
+
+
+async def find_waiting(conn: Connection, bazaar_id: UUID, site_ids: Sequence[str]) -> list[Application]:
+    """Who waits and named one of these sites, in the order of the stored queue.
+
+    They leave the queue only under their bazaar's lock, which the caller holds.
+    """
+    rows = await conn.fetch(
+        "SELECT application_id, bazaar_id, vendor_id, version, state, choices, applied_at, groups, place, site_id, "
+        "booth, respond_by, promoted FROM application WHERE bazaar_id = $1 AND state = 'queued' "
+        "AND site_ids && $2::text[] ORDER BY place",
+        bazaar_id,
+        list(site_ids),
+    )
+    return [_application(row) for row in rows]
+
+
+def _application(row: Record) -> Application:
+    offer = None
+    if row["site_id"] is not None:
+        offer = Offer(row["site_id"], row["booth"], row["respond_by"], row["promoted"])
+    return Application(
+        application_id=row["application_id"],
+        bazaar_id=row["bazaar_id"],
+        vendor_id=row["vendor_id"],
+        version=row["version"],
+        state=row["state"],
+        choices=tuple(tuple(tier) for tier in row["choices"]),
+        applied_at=row["applied_at"],
+        groups=row["groups"],
+        place=row["place"],
+        offer=offer,
+    )
+
+
+async def save_applications(conn: Connection, applications: Sequence[Application]) -> None:
+    """Applications one event further, in one statement. Raises `StaleApplication` when one is not where it was."""
+    offers = [application.offer for application in applications]
+    status = await conn.execute(
+        "UPDATE application AS a SET version = n.version, state = n.state, place = n.place, site_id = n.site_id, "
+        "booth = n.booth, respond_by = n.respond_by, promoted = n.promoted "
+        "FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::int[], $5::text[], $6::text[], $7::timestamptz[], "
+        "$8::boolean[]) AS n (application_id, version, state, place, site_id, booth, respond_by, promoted) "
+        "WHERE a.application_id = n.application_id AND a.version = n.version - 1",
+        [application.application_id for application in applications],
+        [application.version for application in applications],
+        [application.state for application in applications],
+        [application.place for application in applications],
+        [offer and offer.site_id for offer in offers],
+        [offer and offer.booth for offer in offers],
+        [offer and offer.respond_by for offer in offers],
+        [offer and offer.promoted for offer in offers],
+    )
+    _require_all(status, len(applications))
+
+
+async def save_queued(conn: Connection, events: Sequence[ApplicantQueued], versions: Sequence[int]) -> None:
+    """Applications that wait from now on, each with its place and why; `versions` are those after the events.
+
+    Raises `StaleApplication`.
+    """
+    status = await conn.execute(
+        "UPDATE application AS a SET version = n.version, state = 'queued', place = n.place, because = n.because, "
+        "ahead = n.ahead, forecast_round = n.forecast_round "
+        "FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::jsonb[], $5::jsonb[], $6::int[]) "
+        "AS n (application_id, version, place, because, ahead, forecast_round) "
+        "WHERE a.application_id = n.application_id AND a.version = n.version - 1",
+        [event.application_id for event in events],
+        versions,
+        [event.place for event in events],
+        [event.because for event in events],
+        [event.ahead for event in events],
+        [event.forecast_round for event in events],
+    )
+    _require_all(status, len(events))
+
+
+def _require_all(status: str, expected: int) -> None:
+    if status != f"UPDATE {expected}":
+        raise StaleApplication(f"{status} of {expected} applications")
+
+
+async def count_seated(conn: Connection, bazaar_id: UUID, groups: Sequence[str]) -> list[SeatedCount]:
+    """How many who hold a booth have each value of these groups, per site."""
+    rows = await conn.fetch(
+        "SELECT a.site_id, g.name, a.groups ->> g.name AS value, count(*) AS seats "
+        "FROM application AS a, unnest($2::text[]) AS g (name) "
+        "WHERE a.bazaar_id = $1 AND a.state IN ('offered', 'confirmed', 'attended', 'missed') AND a.groups ? g.name "
+        "GROUP BY a.site_id, g.name, value",
+        bazaar_id,
+        list(groups),
+    )
+    return [SeatedCount(row["site_id"], row["name"], row["value"], row["seats"]) for row in rows]
+
+
+async def find_bazaar_ids(conn: Connection, application_ids: Sequence[UUID]) -> list[UUID]:
+    """The bazaars that these applications belong to, in order."""
+    rows = await conn.fetch(
+        "SELECT DISTINCT bazaar_id FROM application WHERE application_id = ANY($1::uuid[]) ORDER BY bazaar_id",
+        list(application_ids),
+    )
+    return [row["bazaar_id"] for row in rows]
+
+
+# ---- check-ins and sales
+
+
+async def find_check_ins(conn: Connection, application_ids: Sequence[UUID], day: date) -> set[UUID]:
+    """Which of these applications have checked in on this day."""
+    rows = await conn.fetch(
+        "SELECT application_id FROM check_in WHERE application_id = ANY($1::uuid[]) AND day = $2",
+        list(application_ids),
+        day,
+    )
+    return {row["application_id"] for row in rows}
+
+
+async def add_check_ins(conn: Connection, application_ids: Sequence[UUID], day: date, *, now: datetime) -> None:
+    """They were at their booths on this day."""
+    await conn.execute(
+        "INSERT INTO check_in (application_id, day, checked_in_at) SELECT id, $2, $3 FROM unnest($1::uuid[]) AS id",
+        list(application_ids),
+        day,
+        now,
+    )
+
+
+async def add_sales(
+    conn: Connection, application_id: UUID, day: date, turnover_rupiah: int, transactions: int, *, now: datetime
+) -> bool:
+    """Sales of one day; False when they were reported before."""
+    added = await conn.fetchval(
+        "INSERT INTO sales (application_id, day, turnover_rupiah, transactions, reported_at) "
+        "VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING true",
+        application_id,
+        day,
+        turnover_rupiah,
+        transactions,
+        now,
+    )
+    return bool(added)
+
+
+# ---- the ledger
+
+
+class Turn(NamedTuple):
+    """One turn of one vendor."""
+
+    application_id: UUID
+    vendor_id: UUID
+    day: date
+
+
+async def add_first_application(conn: Connection, vendor_id: UUID, day: date) -> None:
+    """Remember the day of a vendor's first application to any bazaar; later ones change nothing."""
+    await conn.execute(
+        "INSERT INTO first_application (vendor_id, day) VALUES ($1, $2) ON CONFLICT DO NOTHING", vendor_id, day
+    )
+
+
+async def add_turns(conn: Connection, turns: Sequence[Turn]) -> None:
+    """Enter turns into the ledger, one for an application."""
+    await conn.execute(
+        "INSERT INTO turn (application_id, vendor_id, day) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::date[])",
+        [turn.application_id for turn in turns],
+        [turn.vendor_id for turn in turns],
+        [turn.day for turn in turns],
+    )
+
+
+# ---- as they are shown
+
+
+async def show_application(conn: Connection, application_id: UUID) -> dict[str, Any]:
+    """An application with its bazaar and, for one that waits, its place now. Raises `ApplicationUnknown`."""
+    row = await conn.fetchrow(
+        "SELECT a.application_id, a.bazaar_id, a.vendor_id, a.state, a.choices, a.applied_at, a.ineligible_because, "
+        "a.because, a.ahead, a.forecast_round, a.site_id, a.booth, a.respond_by, a.promoted, b.name AS bazaar_name, "
+        "b.days, b.state AS bazaar_state, site.name AS site_name, "
+        "(SELECT count(*) FROM application AS q WHERE q.bazaar_id = a.bazaar_id AND q.state = 'queued') AS waiting, "
+        "(SELECT count(*) FROM application AS q WHERE q.bazaar_id = a.bazaar_id AND q.state = 'queued' "
+        "AND q.place <= a.place) AS place, "
+        "ARRAY(SELECT c.day FROM check_in AS c WHERE c.application_id = a.application_id ORDER BY c.day) AS checked_in "
+        "FROM application AS a JOIN bazaar AS b USING (bazaar_id) "
+        "LEFT JOIN site ON site.bazaar_id = a.bazaar_id AND site.site_id = a.site_id "
+        "WHERE a.application_id = $1",
+        application_id,
+    )
+    if row is None:
+        raise ApplicationUnknown("There is no such application.")
+    return dict(row)
+
+
+async def list_queue(conn: Connection, bazaar_id: UUID, after: int, limit: int) -> list[dict[str, Any]]:
+    """Who waits, in the order of the stored queue after this stored place; `place` is the one now, counted afresh."""
+    rows = await conn.fetch(
+        "SELECT q.application_id, q.vendor_id, q.choices, q.because, q.ahead, q.forecast_round, "
+        "q.place AS stored_place, "
+        "(SELECT count(*) FROM application AS p WHERE p.bazaar_id = $1 AND p.state = 'queued' AND p.place <= $2) "
+        "+ row_number() OVER (ORDER BY q.place) AS place "
+        "FROM application AS q WHERE q.bazaar_id = $1 AND q.state = 'queued' AND q.place > $2 "
+        "ORDER BY q.place LIMIT $3",
+        bazaar_id,
+        after,
+        limit + 1,
+    )
+    return [dict(row) for row in rows]
+
+
+async def count_in_state(conn: Connection, bazaar_id: UUID, state: str) -> int:
+    """How many applications of this bazaar are in this state."""
+    count: int = await conn.fetchval(
+        "SELECT count(*) FROM application WHERE bazaar_id = $1 AND state = $2", bazaar_id, state
+    )
+    return count
