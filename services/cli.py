@@ -16,6 +16,7 @@ from shared.dead_letters_cli import app as dead_letters
 
 __all__ = ["main"]
 
+DATABASE_WAIT_SECONDS = 60
 SERVICES = ("vendor", "bazaar", "training", "notify")
 
 app = typer.Typer(
@@ -74,9 +75,15 @@ def migrate(
 
 
 def _migrate(name: str, dsn: str) -> None:
+    import asyncpg
+
     from shared.db import migrate as apply
 
-    applied = asyncio.run(apply(dsn, name))
+    try:
+        applied = asyncio.run(apply(dsn, name, wait_seconds=DATABASE_WAIT_SECONDS))
+    except (OSError, asyncpg.PostgresError) as error:
+        console.print(f"the database of {name} does not let us in: {type(error).__name__}: {error}", markup=False)
+        raise typer.Exit(1) from error
     for migration in applied:
         console.print(f"applied {migration}")
     if not applied:

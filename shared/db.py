@@ -2,10 +2,10 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -27,6 +27,7 @@ LOCK_TIMEOUT_SECONDS = 5
 STATEMENT_TIMEOUT_SECONDS = 60
 IDLE_IN_TRANSACTION_TIMEOUT_SECONDS = 30
 MIGRATION_LOCK = 0x1A9A_0001
+T = TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -72,30 +73,37 @@ async def _prepare(conn: "asyncpg.Connection[asyncpg.Record]") -> None:
 
 async def open_database(dsn: str, *, size: int = 10, name: str = "lapak", wait_seconds: float = 0) -> Database:
     """Open the pool of a service. With `wait_seconds` a server that is still starting is waited for."""
+    pool = await _patiently(
+        lambda: asyncpg.create_pool(
+            dsn,
+            min_size=1,
+            max_size=size,
+            init=_prepare,
+            command_timeout=STATEMENT_TIMEOUT_SECONDS + 5,
+            max_inactive_connection_lifetime=300,
+            server_settings={
+                "application_name": name,
+                "lock_timeout": f"{LOCK_TIMEOUT_SECONDS}s",
+                "statement_timeout": f"{STATEMENT_TIMEOUT_SECONDS}s",
+                "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_TIMEOUT_SECONDS}s",
+                "timezone": "UTC",
+            },
+        ),
+        wait_seconds,
+    )
+    return Database(pool)
+
+
+async def _patiently(connect: Callable[[], Awaitable[T]], wait_seconds: float) -> T:
+    """Connect; a server that is still starting is tried again for so long."""
     deadline = asyncio.get_running_loop().time() + wait_seconds
     while True:
         try:
-            pool = await asyncpg.create_pool(
-                dsn,
-                min_size=1,
-                max_size=size,
-                init=_prepare,
-                command_timeout=STATEMENT_TIMEOUT_SECONDS + 5,
-                max_inactive_connection_lifetime=300,
-                server_settings={
-                    "application_name": name,
-                    "lock_timeout": f"{LOCK_TIMEOUT_SECONDS}s",
-                    "statement_timeout": f"{STATEMENT_TIMEOUT_SECONDS}s",
-                    "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_TIMEOUT_SECONDS}s",
-                    "timezone": "UTC",
-                },
-            )
+            return await connect()
         except (OSError, asyncpg.CannotConnectNowError):
             if asyncio.get_running_loop().time() >= deadline:
                 raise
             await asyncio.sleep(0.25)
-        else:
-            return Database(pool)
 
 
 def migration_files(service: str, root: Path = ROOT) -> list[tuple[str, Path]]:
@@ -130,12 +138,16 @@ async def pending_migrations(conn: Connection, service: str) -> list[str]:
     return pending
 
 
-async def migrate(dsn: str, service: str) -> list[str]:
+async def migrate(dsn: str, service: str, *, wait_seconds: float = 0) -> list[str]:
     """Apply what is missing, in order, each in its own transaction, under a lock so that replicas may all call it.
+
+    A server that is still starting is waited for `wait_seconds`.
 
     Returns the names applied. Raises `MigrationError`; what was applied before the failing file stays.
     """
-    conn = await asyncpg.connect(dsn, server_settings={"application_name": f"lapak-migrate-{service}"})
+    conn = await _patiently(
+        lambda: asyncpg.connect(dsn, server_settings={"application_name": f"lapak-migrate-{service}"}), wait_seconds
+    )
     try:
         await conn.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
         await conn.execute(

