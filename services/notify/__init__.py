@@ -1,0 +1,14 @@
+"""Messages reach vendors, once, with a stated outcome for each.
+
+Owns: notifications (who is told what, because of which event), their attempts and outcomes, the templates they were
+written with, and a copy of the contact cards it needs to reach people.
+Publishes: `lapak.notify.events.v1` (NotificationSent, NotificationFailed, NotificationUnknown, NotificationExpired).
+Listens to: `lapak.vendor.events.v1`, `lapak.vendor.contact.v1`, `lapak.training.events.v1`, `lapak.bazaar.events.v1`.
+
+A notification's life (the rules are in `domain.py`, the loop in `delivery.py`):
+
+    waiting_contact -> queued -> sending -> sent | rejected | retry | unknown
+                                  retry -> sending ...
+    waiting_contact, queued, retry -> expired (its deadline passed)
+    unknown -> sent | rejected | retry (the same attempt's outcome came late, or an operator settled it)
+"""

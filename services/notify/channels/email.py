@@ -1,0 +1,269 @@
+"""Email over SMTP: kept-open connections, one message at a time on each.
+
+What an answer means (RFC 5321): until the server has answered the final dot of DATA with 250 it has taken nothing, and
+an explicit 4xx or 5xx at any step is a clear no. The one unclear case is a content handed over without any answer:
+the time ran out, or the connection broke. That is `Ambiguous`; everything before the content is safe to repeat.
+"""
+
+import asyncio
+import binascii
+import re
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from email.header import Header
+from email.utils import format_datetime, formataddr, parseaddr
+from functools import cached_property
+
+import aiosmtplib
+from aiosmtplib.email import parse_address
+
+from services.notify.channels import ChannelDown, Letter, Line
+from services.notify.domain import Accepted, Ambiguous, Contact, Deferred, Outcome, Rejected
+from shared.clock import JAKARTA
+from shared.events.notify import Channel as ChannelName
+
+__all__ = ["Email", "SmtpServer", "compose"]
+
+COMMAND_SECONDS_MAX = 30.0
+IDLE_SECONDS_MAX = 60.0
+"""A connection unused for longer is opened anew: servers hang up silently on idle clients."""
+
+_ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
+
+
+@dataclass(frozen=True)
+class SmtpServer:
+    """Where mail leaves, and as whom. `answer_seconds`: how long the server may take over a content it was given."""
+
+    host: str
+    port: int
+    sender: str
+    user: str | None = None
+    password: str | None = None
+    starttls: bool = False
+    answer_seconds: float = 60.0
+
+    @cached_property
+    def address(self) -> str:
+        """The sender's bare address."""
+        return parseaddr(self.sender)[1]
+
+    @cached_property
+    def domain(self) -> str:
+        """The domain of the sender's address, which makes our Message-IDs ours."""
+        return self.address.rpartition("@")[2]
+
+
+class Email:
+    """The email channel."""
+
+    name: ChannelName = "email"
+
+    def __init__(self, server: SmtpServer) -> None:
+        self._server = server
+
+    def address(self, contact: Contact) -> str | None:
+        """The contact's email address, if it gave one."""
+        return contact.email
+
+    def line(self) -> Line:
+        """A connection to the server, not yet open."""
+        return _SmtpLine(self._server)
+
+
+def compose(letter: Letter, server: SmtpServer) -> bytes:
+    """The message as bytes (CRLF): text and HTML, and headers by which a duplicate could be recognised.
+
+    Put together by hand from values that `email` encodes: its own generator folds every header of every message anew,
+    which costs more than all the rest of sending it.
+    """
+    boundary = f"=_{letter.notification_id.hex}"  # quoted-printable never holds "=_"
+    lines = [
+        f"From: {server.sender}",
+        f"To: {_mailbox(letter.name, letter.address)}",
+        f"Subject: {_header(letter.text.subject, 'Subject')}",
+        f"Date: {format_datetime(letter.written_at.astimezone(JAKARTA))}",
+        f"Message-ID: <{letter.notification_id}@{server.domain}>",
+        "Auto-Submitted: auto-generated",
+        f"X-Lapak-Notification: {letter.notification_id}",
+        f"X-Lapak-Template: {letter.template}",
+        "MIME-Version: 1.0",
+        f'Content-Type: multipart/alternative; boundary="{boundary}"',
+        "",
+    ]
+    for subtype, text in (("plain", letter.text.body), ("html", letter.text.html)):
+        lines += [
+            f"--{boundary}",
+            f"Content-Type: text/{subtype}; charset=utf-8",
+            "Content-Transfer-Encoding: quoted-printable",
+            "",
+            binascii.b2a_qp(text.encode(), istext=True).decode("ascii").replace("\n", "\r\n"),
+        ]
+    return ("\r\n".join(lines) + f"\r\n--{boundary}--\r\n").encode("ascii")
+
+
+def _header(text: str, name: str) -> str:
+    """A header's text: as it is where it is short and plain, else folded and encoded (RFC 2047)."""
+    if text.isascii() and "=?" not in text:
+        return text if len(text) <= 66 else Header(text, "us-ascii", header_name=name).encode(linesep="\r\n")
+    return Header(text, "utf-8", header_name=name).encode(linesep="\r\n")
+
+
+def _mailbox(name: str, address: str) -> str:
+    """The recipient; its name quoted or encoded where it must be."""
+    if name.isascii() and "=?" not in name:
+        return formataddr((name, address))
+    return f"{_header(name, 'To')}\r\n <{address}>"
+
+
+class _SmtpLine:
+    """One connection."""
+
+    def __init__(self, server: SmtpServer) -> None:
+        self._server = server
+        self._smtp = aiosmtplib.SMTP(
+            hostname=server.host,
+            port=server.port,
+            username=server.user,
+            password=server.password,
+            start_tls=server.starttls,
+            local_hostname=server.domain,
+            timeout=COMMAND_SECONDS_MAX,
+        )
+        self._used_at = 0.0
+
+    async def open(self) -> None:
+        if self._smtp.is_connected and time.monotonic() - self._used_at > IDLE_SECONDS_MAX:
+            await self.close()
+        if self._smtp.is_connected:
+            return
+        try:
+            await self._smtp.connect()
+            await self._smtp.ehlo()
+        except (aiosmtplib.SMTPException, OSError) as error:
+            self._smtp.close()
+            raise ChannelDown(_code_of(error)) from None
+        self._used_at = time.monotonic()
+
+    async def close(self) -> None:
+        if self._smtp.is_connected:
+            with suppress(aiosmtplib.SMTPException, OSError):
+                await self._smtp.quit(timeout=1.0)
+        self._smtp.close()
+
+    async def send(self, letter: Letter, *, seconds: float) -> Outcome:
+        give_up_at = time.monotonic() + seconds
+        if not _is_plain(letter.address):
+            return Rejected("address-malformed")
+        if seconds <= 0:
+            return Deferred("before-content too-late")
+        content = compose(letter, self._server)
+        try:
+            refusal = await self._envelope(letter.address, give_up_at)
+            return await self._hand_over(content) if refusal is None else refusal
+        except asyncio.CancelledError:
+            self._smtp.close()
+            raise
+
+    async def _envelope(self, address: str, give_up_at: float) -> Outcome | None:
+        """MAIL, RCPT, DATA. None when the server waits for the content; no content has left before that.
+
+        A kept connection may have been hung up meanwhile, or had its fill of messages: then once more on a new one.
+        """
+        for is_last in (False, True):
+            try:
+                await self._name_both(address)
+            except aiosmtplib.SMTPSenderRefused as error:
+                # it is we who are refused (configuration, policy), not this recipient: that can be mended meanwhile
+                return await self._refused(error, ours=True)
+            except aiosmtplib.SMTPResponseException as error:
+                if is_last or error.code != aiosmtplib.SMTPStatus.domain_unavailable:
+                    return await self._refused(error)
+            except (aiosmtplib.SMTPException, OSError) as error:
+                self._smtp.close()
+                if is_last or not isinstance(error, aiosmtplib.SMTPServerDisconnected):
+                    return Deferred(f"before-content {_code_of(error)}")
+            else:
+                break
+            try:
+                await self.open()
+            except ChannelDown as error:
+                return Deferred(f"before-content {error.code}")
+        if time.monotonic() > give_up_at:
+            # somebody else may have declared us dead meanwhile; hanging up before the content makes no message
+            self._smtp.close()
+            return Deferred("before-content too-late")
+        return None
+
+    async def _name_both(self, address: str) -> None:
+        await self._smtp.mail(self._server.address)
+        await self._smtp.rcpt(address)
+        answer = await self._smtp.execute_command(b"DATA")
+        if answer.code != aiosmtplib.SMTPStatus.start_input:
+            raise aiosmtplib.SMTPDataError(answer.code, answer.message)
+
+    async def _hand_over(self, content: bytes) -> Outcome:
+        """The content and the final dot: from the first byte on, only an answer settles what happened."""
+        protocol = self._smtp.protocol
+        if protocol is None or not protocol.is_connected:
+            self._smtp.close()
+            return Deferred("before-content disconnected")
+        try:
+            protocol.write(_dot_stuffed(content))
+            answer = await protocol.read_response(timeout=self._server.answer_seconds)
+        except aiosmtplib.SMTPResponseException:  # what came is no SMTP answer
+            self._smtp.close()
+            return Ambiguous("answer-unreadable")
+        except (aiosmtplib.SMTPException, OSError) as error:
+            self._smtp.close()
+            return Ambiguous(_code_of(error))
+        self._used_at = time.monotonic()
+        if 200 <= answer.code < 300:
+            return Accepted(_codes(answer.code, answer.message))
+        if 400 <= answer.code < 600:
+            return await self._refused(aiosmtplib.SMTPDataError(answer.code, answer.message))
+        self._smtp.close()
+        return Ambiguous("answer-unreadable")
+
+    async def _refused(self, error: aiosmtplib.SMTPResponseException, *, ours: bool = False) -> Outcome:
+        """An explicit no; the connection is made ready for the next message."""
+        code = _codes(error.code, error.message)
+        if error.code == aiosmtplib.SMTPStatus.domain_unavailable or not 400 <= error.code < 600:
+            self._smtp.close()
+            return Deferred(code)
+        try:
+            await self._smtp.rset()
+        except (aiosmtplib.SMTPException, OSError):
+            self._smtp.close()
+        return Rejected(code) if error.code >= 500 and not ours else Deferred(code)
+
+
+def _is_plain(address: str) -> bool:
+    """Whether this is one bare address that plain SMTP can name."""
+    try:
+        return parse_address(address) == address and address.isascii() and "@" in address
+    except ValueError:
+        return False
+
+
+def _dot_stuffed(content: bytes) -> bytes:
+    """As DATA wants it: lines in CRLF, a leading dot doubled, the final dot at the end."""
+    lines = content.replace(b"\r\n.", b"\r\n..")
+    if lines.startswith(b"."):
+        lines = b"." + lines
+    return lines + (b".\r\n" if lines.endswith(b"\r\n") else b"\r\n.\r\n")
+
+
+def _codes(code: int, message: str) -> str:
+    """The reply code and the enhanced status (RFC 3463), never the server's text: it often repeats the address."""
+    found = _ENHANCED.match(message)
+    return f"smtp {code} {found[0]}" if found else f"smtp {code}"
+
+
+def _code_of(error: Exception) -> str:
+    if isinstance(error, aiosmtplib.SMTPResponseException):
+        return _codes(error.code, error.message)
+    if isinstance(error, TimeoutError):
+        return "timed-out"
+    return "disconnected" if isinstance(error, aiosmtplib.SMTPServerDisconnected) else "unreachable"

@@ -1,0 +1,133 @@
+"""What notify does with each message and each outcome: load, decide, save, record. The edge owns the transaction."""
+
+import random
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from services.notify import domain
+from services.notify.domain import Cause, NotificationNotFound, Outcome, Settlement, SettleNotification
+from services.notify.rendering import current_templates
+from services.notify.store import copies, delivery, intents
+from services.notify.store.delivery import Ended, Start
+from shared.db import Connection
+from shared.events.bazaar import BazaarAnnounced
+from shared.events.envelope import Event
+from shared.events.vendor import ContactCard
+from shared.outbox import Fact, record
+
+SWEEP_ROWS_MAX = 500
+
+
+# --- copies
+
+
+async def remember_contacts(conn: Connection, cards: Sequence[ContactCard], *, now: datetime) -> None:
+    """Keep the cards, and queue the messages that waited for them."""
+    last = {card.vendor_id: card for card in cards}
+    await copies.save_contacts(conn, list(last.values()), now)
+    await intents.release_waiting(conn, list(last))
+
+
+async def forget_contact(conn: Connection, vendor_id: UUID) -> None:
+    """Erase how to reach a vendor. What is not yet sent to it finds no contact and is rejected."""
+    await copies.remove_contact(conn, vendor_id)
+
+
+async def remember_sites(conn: Connection, announced: Sequence[BazaarAnnounced]) -> None:
+    """Keep the names of the locations of these bazaars."""
+    names = {(event.bazaar_id, site.site_id): site.name for event in announced for site in event.sites}
+    if names:
+        await copies.save_sites(conn, names)
+
+
+# --- intents
+
+
+async def plan_notifications(conn: Connection, events: Sequence[tuple[Event, Cause]], *, now: datetime) -> None:
+    """Write down who is to be told of these events, and with which version of which text."""
+    bazaar_ids = {bazaar_id for event, _ in events if (bazaar_id := getattr(event, "bazaar_id", None))}
+    sites = await copies.find_sites(conn, list(bazaar_ids)) if bazaar_ids else {}
+    drafts = [domain.draft(event, cause, sites, now) for event, cause in events]
+    templates = [current_templates()[name] for name in sorted({draft.template for draft in drafts})]
+    await intents.save_template_versions(conn, templates, now)
+    versions = {template.name: template.version for template in templates}
+    await intents.add_notifications(conn, drafts, versions, now)
+
+
+# --- delivery
+
+
+class End(NamedTuple):
+    """An attempt and its outcome."""
+
+    notification_id: UUID
+    attempt_id: UUID
+    outcome: Outcome
+
+
+async def begin_attempts(
+    conn: Connection, starts: Sequence[Start], *, lease_seconds: float, now: datetime
+) -> set[UUID]:
+    """Record attempts before their calls; the notifications that may be sent now."""
+    return await delivery.begin_attempts(conn, starts, lease_seconds=lease_seconds, now=now)
+
+
+async def end_attempts(
+    conn: Connection, ends: Sequence[End], *, now: datetime, chance: Callable[[], float] = random.random
+) -> None:
+    """Record outcomes, settle their notifications and tell of it. An outcome that came too late to count is dropped."""
+    by_id = {end.notification_id: end for end in ends}
+    standings = await delivery.lock_attempted(conn, list(by_id), [end.attempt_id for end in by_id.values()])
+    settlements = [domain.settle(one, by_id[one.id].outcome, chance=chance()) for one in standings]
+    await delivery.end_attempts(conn, [_ended(by_id[one.id]) for one in standings], now)
+    await _save(conn, settlements, now)
+
+
+async def settle_lost(conn: Connection, *, now: datetime) -> int:
+    """Attempts whose lease lapsed without an outcome: unknown, and listed. How many."""
+    lost = await delivery.lock_lost(conn, SWEEP_ROWS_MAX)
+    await delivery.lose_attempts(conn, [one.id for one in lost], now)
+    await _save(conn, [domain.lose(one, "lease-lapsed") for one in lost], now)
+    return len(lost)
+
+
+async def expire_overdue(conn: Connection, *, now: datetime) -> int:
+    """Messages that have not left by their deadline: expired. How many."""
+    overdue = await delivery.lock_overdue(conn, now, SWEEP_ROWS_MAX)
+    await _save(conn, [domain.expire(one) for one in overdue], now)
+    return len(overdue)
+
+
+async def release_reachable(conn: Connection) -> int:
+    """Queue what waits though the contact card is there (card and event were written side by side). How many."""
+    return await intents.release_reachable(conn)
+
+
+async def settle_by_hand(
+    conn: Connection, notification_id: UUID, command: SettleNotification, *, by: str, now: datetime
+) -> Settlement:
+    """Settle an unknown notification by what an operator found out. Raises `NotificationNotFound`, `NotUnknown`."""
+    found = await delivery.lock_notification(conn, notification_id)
+    if found is None:
+        raise NotificationNotFound("No notification has this id.", notification_id=str(notification_id))
+    standing, attempt_id = found
+    settlement = domain.settle_by_hand(standing, command)
+    if attempt_id is not None:
+        outcome = "accepted" if command.outcome == "sent" else "deferred"
+        await delivery.note_attempt(conn, attempt_id, outcome, f"{by}: {command.reason}", now)
+    await _save(conn, [settlement], now)
+    return settlement
+
+
+async def _save(conn: Connection, settlements: Sequence[Settlement], now: datetime) -> None:
+    if not settlements:
+        return
+    await delivery.save_settlements(conn, settlements, now)
+    facts = [Fact(one.event, one.version) for one in settlements if one.event is not None]
+    await record(conn, facts, now=now)
+
+
+def _ended(end: End) -> Ended:
+    return Ended(end.attempt_id, type(end.outcome).__name__.lower(), end.outcome.code)

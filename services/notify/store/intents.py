@@ -1,0 +1,89 @@
+"""Intents: who is to be told what, written before anything is sent."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from services.notify.domain import Draft
+from services.notify.rendering import Template
+from shared.db import Connection
+from shared.ids import new_id
+
+
+async def save_template_versions(conn: Connection, templates: Sequence[Template], now: datetime) -> None:
+    """Keep the sources of these versions; one that is there stays as it is."""
+    await conn.execute(
+        "INSERT INTO template_version (template, version, sources, first_used_at) "
+        "SELECT template, version, sources, $4 FROM unnest($1::text[], $2::text[], $3::jsonb[]) "
+        "AS used (template, version, sources) ORDER BY template ON CONFLICT (template, version) DO NOTHING",
+        [template.name for template in templates],
+        [template.version for template in templates],
+        [dict(template.sources) for template in templates],
+        now,
+    )
+
+
+async def find_template(conn: Connection, name: str, version: str) -> Template | None:
+    """A template as it was at that version."""
+    sources = await conn.fetchval(
+        "SELECT sources FROM template_version WHERE template = $1 AND version = $2", name, version
+    )
+    return None if sources is None else Template(name, version, sources)
+
+
+async def add_notifications(
+    conn: Connection, drafts: Sequence[Draft], versions: Mapping[str, str], now: datetime
+) -> None:
+    """Write intents: queued, or waiting for the vendor's contact card. One that is there already is not repeated."""
+    await conn.execute(
+        "INSERT INTO notification (id, event_id, template, vendor_id, template_version, params, lane, state, deadline, "
+        "cause_at, traceparent, planned_at) "
+        "SELECT d.id, d.event_id, d.template, d.vendor_id, d.template_version, d.params, d.lane, "
+        "CASE WHEN contact.vendor_id IS NULL THEN 'waiting_contact' ELSE 'queued' END, d.deadline, d.cause_at, "
+        "d.traceparent, $11 "
+        "FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::jsonb[], $7::smallint[], "
+        "$8::timestamptz[], $9::timestamptz[], $10::text[]) AS d (id, event_id, template, vendor_id, "
+        "template_version, params, lane, deadline, cause_at, traceparent) "
+        "LEFT JOIN contact ON contact.vendor_id = d.vendor_id "
+        "ON CONFLICT (event_id, template, vendor_id) DO NOTHING",
+        [new_id() for _ in drafts],
+        [draft.cause.event_id for draft in drafts],
+        [draft.template for draft in drafts],
+        [draft.vendor_id for draft in drafts],
+        [versions[draft.template] for draft in drafts],
+        [dict(draft.params) for draft in drafts],
+        [int(draft.lane) for draft in drafts],
+        [draft.deadline for draft in drafts],
+        [draft.cause.happened_at for draft in drafts],
+        [draft.cause.traceparent for draft in drafts],
+        now,
+    )
+
+
+async def release_waiting(conn: Connection, vendor_ids: Sequence[UUID]) -> int:
+    """Queue what waited for these vendors' cards; how many."""
+    return _count(
+        await conn.execute(
+            "UPDATE notification SET state = 'queued', due_at = clock_timestamp() "
+            "WHERE state = 'waiting_contact' AND vendor_id = ANY($1)",
+            vendor_ids,
+        )
+    )
+
+
+async def release_reachable(conn: Connection) -> int:
+    """Queue whatever waits though its card is there: card and event were written at the same moment.
+
+    Rows that somebody else holds are left for the next time: a sweep waits for nobody, so it deadlocks with nobody.
+    """
+    return _count(
+        await conn.execute(
+            "UPDATE notification SET state = 'queued', due_at = clock_timestamp() WHERE id IN ("
+            "SELECT n.id FROM notification n JOIN contact ON contact.vendor_id = n.vendor_id "
+            "WHERE n.state = 'waiting_contact' FOR UPDATE OF n SKIP LOCKED)"
+        )
+    )
+
+
+def _count(tag: str) -> int:
+    return int(tag.rpartition(" ")[2])

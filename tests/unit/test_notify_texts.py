@@ -1,0 +1,313 @@
+"""Every message in both languages: what it must say, in the reader's form, and nothing that breaks out of it."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from services.notify.domain import PLANS, TEMPLATES, Cause, draft
+from services.notify.rendering import Template, TemplateFault, Text, current_templates, render
+from services.notify.wording import FILTERS, LANGUAGES
+from shared.events import bazaar, training, vendor
+from shared.events.envelope import Event
+
+NOW = datetime(2023, 3, 17, 3, 0, tzinfo=UTC)
+VENDOR, BAZAAR, APPLICATION, CLASS, NUMBER = (UUID(int=number) for number in range(1, 6))
+DAYS = [date(2023, 3, 20), date(2023, 3, 21)]
+SITES = {(BAZAAR, "sb"): "Rusun Karang Anyar", (BAZAAR, "jb"): "RPTRA Johar Baru"}
+OF_BAZAAR: dict[str, Any] = {
+    "application_id": APPLICATION,
+    "bazaar_id": BAZAAR,
+    "vendor_id": VENDOR,
+    "bazaar_name": "Bazar Jakpreneur",
+}
+OF_CLASS: dict[str, Any] = {
+    "vendor_id": VENDOR,
+    "class_id": CLASS,
+    "course": "dasar-kewirausahaan",
+    "title": "Dasar Kewirausahaan",
+}
+NO_ONE_AHEAD = dict.fromkeys(
+    ("reserved", "fewer_turns", "waited_longer", "group_fewer_turns", "group_waited_longer", "lottery"), 0
+)
+
+EVENTS: dict[str, Event] = {
+    "welcome": vendor.VendorRegistered(
+        vendor_id=VENDOR,
+        kind="pemula",
+        kelurahan="31.71.02.1002",
+        rw="001",
+        rt="002",
+        origin="self",
+        registered_on=date(2023, 3, 1),
+    ),
+    "training-invited": training.TrainingInvited(**OF_CLASS, days=DAYS),
+    "training-enrolled": training.TrainingEnrolled(**OF_CLASS, days=DAYS),
+    "training-completed": training.TrainingCompleted(
+        **OF_CLASS, completed_on=date(2023, 3, 10), sessions_attended=4, sessions_held=5
+    ),
+    "training-not-completed": training.TrainingNotCompleted(**OF_CLASS, sessions_attended=1, sessions_held=5),
+    "application-received": bazaar.ApplicationReceived(**OF_BAZAAR, choices=[["sb", "jb"], ["gb"]]),
+    "booth-assigned": bazaar.BoothAssigned(
+        **OF_BAZAAR,
+        site_id="sb",
+        site_name="Rusun Karang Anyar",
+        booth="A07",
+        days=DAYS,
+        respond_by=datetime(2023, 3, 18, 8, 0, tzinfo=UTC),
+    ),
+    "applicant-queued": bazaar.ApplicantQueued(
+        **OF_BAZAAR,
+        place=12,
+        because={"code": "pools-full", "pools": ["sb", "jb"]},
+        ahead={**NO_ONE_AHEAD, "fewer_turns": 20, "lottery": 3},
+        forecast_round=2,
+    ),
+    "booth-confirmed": bazaar.BoothConfirmed(
+        **OF_BAZAAR, site_id="sb", site_name="Rusun Karang Anyar", booth="A07", days=DAYS
+    ),
+    "booth-declined": bazaar.BoothDeclined(**OF_BAZAAR, site_id="sb"),
+    "booth-offer-lapsed": bazaar.BoothOfferLapsed(**OF_BAZAAR, site_id="sb"),
+    "booth-missed": bazaar.BoothMissed(**OF_BAZAAR, site_id="sb"),
+}
+
+FACTS: dict[str, tuple[list[str], list[str]]] = {
+    "welcome": (["Selamat datang", "Belum punya usaha"], ["Welcome", "No business or product yet"]),
+    "training-invited": (
+        ["mengundang", "Dasar Kewirausahaan", "Senin, 20 Maret 2023 dan Selasa, 21 Maret 2023"],
+        ["invite", "Dasar Kewirausahaan", "Monday, 20 March 2023 and Tuesday, 21 March 2023"],
+    ),
+    "training-enrolled": (
+        ["Dasar Kewirausahaan", "Senin, 20 Maret 2023"],
+        ["Dasar Kewirausahaan", "Monday, 20 March 2023"],
+    ),
+    "training-completed": (
+        ["Selamat", "Jumat, 10 Maret 2023", "4 dari 5 pertemuan"],
+        ["Congratulations", "Friday, 10 March 2023", "4 of 5 sessions"],
+    ),
+    "training-not-completed": (["1 dari 5 pertemuan", "mendaftar lagi"], ["1 of 5 sessions", "enrol again"]),
+    "application-received": (
+        ["Pilihan 1: Rusun Karang Anyar atau RPTRA Johar Baru", "Pilihan 2: gb", str(APPLICATION)],
+        ["Choice 1: Rusun Karang Anyar or RPTRA Johar Baru", "Choice 2: gb", str(APPLICATION)],
+    ),
+    "booth-assigned": (
+        [
+            "Lapak: A07",
+            "Lokasi: Rusun Karang Anyar",
+            "Senin, 20 Maret 2023 dan Selasa, 21 Maret 2023",
+            "paling lambat Sabtu, 18 Maret 2023, pukul 15.00 WIB",
+            "Mengapa Anda?",
+            str(APPLICATION),
+        ],
+        [
+            "Booth: A07",
+            "Location: Rusun Karang Anyar",
+            "Monday, 20 March 2023 and Tuesday, 21 March 2023",
+            "by Saturday, 18 March 2023, 15:00 WIB",
+            "Why you?",
+            str(APPLICATION),
+        ],
+    ),
+    "applicant-queued": (
+        [
+            "Urutan Anda dalam antrean: 12",
+            "Semua lapak di Rusun Karang Anyar dan RPTRA Johar Baru sudah terisi",
+            "20 pedagang lebih jarang mendapat giliran",
+            "3 pedagang setara dengan Anda",
+            "sekitar 2 putaran lagi",
+            "meminta petugas memeriksanya kembali",
+            str(APPLICATION),
+        ],
+        [
+            "Your place in the queue: 12",
+            "All booths at Rusun Karang Anyar and RPTRA Johar Baru",
+            "had fewer turns than you: 20",
+            "in about 2 rounds",
+            "ask an officer to look at it again",
+            str(APPLICATION),
+        ],
+    ),
+    "booth-confirmed": (["A07", "Rusun Karang Anyar", "sudah pasti"], ["A07", "Rusun Karang Anyar", "is yours"]),
+    "booth-declined": (
+        ["Rusun Karang Anyar", "Giliran Anda tidak berkurang"],
+        ["Rusun Karang Anyar", "You lose no turn"],
+    ),
+    "booth-offer-lapsed": (
+        ["Rusun Karang Anyar", "terhitung satu giliran"],
+        ["Rusun Karang Anyar", "counts as one turn"],
+    ),
+    "booth-missed": (["Rusun Karang Anyar", "tidak hadir"], ["Rusun Karang Anyar", "not at your booth"]),
+}
+
+
+def written(event: Event, language: str, name: str = "Siti Aminah") -> Text:
+    made = draft(event, Cause(UUID(int=9), NOW), SITES, NOW)
+    return render(current_templates()[made.template], language, made.params, name=name, notification_id=NUMBER)
+
+
+def cases() -> list[tuple[str, str]]:
+    return [(template, language) for template in TEMPLATES for language in LANGUAGES]
+
+
+def test_every_event_that_is_told_is_tried_here() -> None:
+    assert {type(event) for event in EVENTS.values()} == set(PLANS)
+    assert set(EVENTS) == set(FACTS) == set(TEMPLATES)
+
+
+@pytest.mark.parametrize(("template", "language"), cases())
+def test_a_message_says_what_it_must(template: str, language: str) -> None:
+    text = written(EVENTS[template], language)
+    for fact in FACTS[template][LANGUAGES.index(language)]:
+        assert fact in text.body, text.body
+    assert "Siti Aminah" in text.body
+    assert str(NUMBER) in text.body
+    assert text.subject
+    assert "\n" not in text.subject
+
+
+@pytest.mark.parametrize(("template", "language"), cases())
+def test_a_message_is_tidy(template: str, language: str) -> None:
+    text = written(EVENTS[template], language)
+    assert not any(mark in text.subject + text.body for mark in ("{", "}", "None", "[]", "\n\n\n"))
+    assert all(line == line.rstrip() for line in text.body.split("\n"))
+    assert text.body.startswith("Halo " if language == "id" else "Hello ")
+    other = "Hello" if language == "id" else "Halo"
+    assert other not in text.body
+
+
+@pytest.mark.parametrize(("template", "language"), cases())
+def test_a_name_cannot_break_out_of_the_message(template: str, language: str) -> None:
+    text = written(EVENTS[template], language, "<script>alert(1)</script>\r\nBcc: x@example.com\n\n{{ 7 * 7 }}&\u202e")
+    assert "<script>" not in text.html
+    assert "&lt;script&gt;" in text.html
+    assert "\n" not in text.subject
+    assert "\r" not in text.subject + text.body
+    assert "\nBcc:" not in text.body
+    assert "49" not in text.body.partition("\n")[0]
+    assert "\u202e" not in text.body
+
+
+def test_the_html_says_the_same_as_the_text() -> None:
+    text = written(EVENTS["booth-assigned"], "id")
+    assert "<li>Lapak: A07</li><li>Lokasi: Rusun Karang Anyar</li>" in text.html
+    assert '<html lang="id">' in text.html
+    for paragraph in text.body.strip().split("\n\n"):
+        for line in paragraph.split("\n"):
+            assert line in ("--", "") or line.removeprefix("- ") in text.html.replace("&quot;", '"')
+
+
+def test_an_invitation_without_a_class_asks_to_wait() -> None:
+    invited = training.TrainingInvited(vendor_id=VENDOR, course="dasar-kewirausahaan")
+    assert "belum dibuka" in written(invited, "id").body
+    assert "No class near your home is open yet" in written(invited, "en").body
+
+
+def test_somebody_with_a_business_is_not_told_that_none_is_needed() -> None:
+    registered = EVENTS["welcome"].model_copy(update={"kind": "usaha"})
+    assert "Belum punya usaha" not in written(registered, "id").body
+
+
+def test_a_freed_booth_says_so() -> None:
+    promoted = EVENTS["booth-assigned"].model_copy(update={"promoted": True})
+    assert "ditawarkan kepada pedagang lain" in written(promoted, "id").body
+    assert "offered to another vendor" in written(promoted, "en").body
+
+
+@pytest.mark.parametrize(
+    ("because", "indonesian", "english"),
+    [
+        (
+            {
+                "code": "cap-reached",
+                "caps": [{"group": "category", "value": "food-drink", "pools": ["sb"]}],
+                "full": ["jb"],
+            },
+            ["kategori makanan dan minuman di Rusun Karang Anyar sudah terpakai", "beragam", "RPTRA Johar Baru"],
+            ["the category food and drink at Rusun Karang Anyar is used up", "RPTRA Johar Baru are full"],
+        ),
+        (
+            {"code": "cap-reached", "caps": [{"group": "agency", "value": "ppkukm", "pools": ["sb"]}], "full": []},
+            ["Jatah untuk binaan PPKUKM di Rusun Karang Anyar sudah terpakai"],
+            ["The share for vendors coached by PPKUKM at Rusun Karang Anyar is used up"],
+        ),
+        (
+            {"code": "group-had-its-seat", "group": "rw", "value": "31.71.02.1002.003", "seats": 1},
+            ["Setiap RW mendapat paling banyak 1 lapak", "jatah RW 003 Kelurahan Karang Anyar sudah terpakai"],
+            ["Every RW gets 1 booth at most", "the share of RW 003 Kelurahan Karang Anyar went"],
+        ),
+        ({"code": "something-new"}, ["sudah terisi"], ["whose turn came first"]),
+        ({}, ["sudah terisi"], ["whose turn came first"]),
+    ],
+)
+def test_each_reason_to_wait_is_explained(
+    because: dict[str, object], indonesian: list[str], english: list[str]
+) -> None:
+    queued = EVENTS["applicant-queued"].model_copy(update={"because": because})
+    for language, facts in (("id", indonesian), ("en", english)):
+        body = written(queued, language).body
+        for fact in facts:
+            assert fact in body, body
+
+
+@pytest.mark.parametrize(
+    ("forecast", "indonesian", "english"),
+    [
+        (1, "pada putaran berikutnya", "in the next round"),
+        (5, "sekitar 5 putaran lagi", "in about 5 rounds"),
+        (None, "belum bisa memperkirakannya", "cannot forecast it yet"),
+    ],
+)
+def test_a_forecast_is_put_into_words(forecast: int | None, indonesian: str, english: str) -> None:
+    queued = EVENTS["applicant-queued"].model_copy(update={"forecast_round": forecast, "ahead": {}, "place": 1})
+    assert indonesian in written(queued, "id").body
+    assert english in written(queued, "en").body
+    assert "Siapa yang didahulukan" not in written(queued, "id").body
+    assert "1 (paling depan)" in written(queued, "id").body
+
+
+@pytest.mark.parametrize(
+    ("language", "name", "value", "words"),
+    [
+        ("id", "day", "2023-03-20", "Senin, 20 Maret 2023"),
+        ("en", "day", "2023-03-20", "Monday, 20 March 2023"),
+        ("id", "day", date(2023, 8, 17), "Kamis, 17 Agustus 2023"),
+        ("id", "days", ["2023-03-20"], "Senin, 20 Maret 2023"),
+        (
+            "id",
+            "days",
+            ["2023-08-29", "2023-08-30", "2023-08-31"],
+            "Selasa, 29 Agustus 2023; Rabu, 30 Agustus 2023; dan Kamis, 31 Agustus 2023",
+        ),
+        ("id", "moment", "2023-03-18T08:00:00Z", "Sabtu, 18 Maret 2023, pukul 15.00 WIB"),
+        ("id", "moment", "2023-03-18T17:30:00+00:00", "Minggu, 19 Maret 2023, pukul 00.30 WIB"),
+        ("en", "moment", "2023-03-18T08:00:00Z", "Saturday, 18 March 2023, 15:00 WIB"),
+        ("id", "rupiah", 120_000, "Rp120.000"),
+        ("en", "rupiah", 1_500_000, "Rp1,500,000"),
+        ("id", "listed", ["a", "b"], "a dan b"),
+        ("en", "listed", ["a", "b", "a", "c"], "a; b; and c"),
+    ],
+)
+def test_dates_times_and_amounts_have_the_readers_form(language: str, name: str, value: Any, words: str) -> None:
+    assert FILTERS[language][name](value) == words
+
+
+def test_an_unknown_language_is_answered_in_indonesian() -> None:
+    assert written(EVENTS["welcome"], "jv").body == written(EVENTS["welcome"], "id").body
+
+
+def test_the_version_is_the_text() -> None:
+    version = current_templates()["welcome"].version
+    assert version != current_templates()["booth-missed"].version
+    assert len(version) == 16
+
+
+@pytest.mark.parametrize(
+    "source", ["{{ absent }}\n\nx", "{% if %}\n\nx", "{{ 'x' | day }}\n\nx", "{{ ''.__class__.mro() }}\n\nx"]
+)
+def test_a_faulty_template_is_a_fault_that_tells_no_value(source: str) -> None:
+    template = Template("faulty", "v1", {"id": source})
+    with pytest.raises(TemplateFault) as fault:
+        render(template, "id", {"secret": "Siti"}, name="Siti Aminah", notification_id=NUMBER)
+    assert "faulty v1" in str(fault.value)
+    assert "Siti" not in str(fault.value)
