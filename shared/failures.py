@@ -76,6 +76,7 @@ async def supervise(
             if once:
                 return
             wait = RESTART_SECONDS_MIN
+            await asyncio.sleep(wait if time.monotonic() - began < wait else 0)
 
 
 def describe(error: Exception) -> str:

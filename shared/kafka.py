@@ -8,8 +8,6 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from shared.events.envelope import Message
-
 __all__ = ["TOPICS", "TopicSpec", "ensure_topics", "open_producer"]
 
 REQUEST_BYTES_MAX = 1_000_000
@@ -44,11 +42,6 @@ TOPICS = (
     TopicSpec("lapak.notify.events.v1", 6, _FACTS),
     TopicSpec("lapak.operations.events.v1", 1, _FACTS),
 )
-
-
-def topics_of_messages() -> set[str]:
-    """Every topic that a contract names."""
-    return {message.topic for message in Message.registry.values()}
 
 
 async def ensure_topics(

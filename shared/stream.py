@@ -120,7 +120,8 @@ class Stream:
         self._standing[topic] = listener = _Standing(self, topic)
         subscriber = self.broker.subscriber(
             topic,
-            group_id=f"lapak.{self._service}",
+            # a group per topic: a member that joins one topic does not make the others pause for a rebalance
+            group_id=f"{self._service}.{topic}",
             batch=True,
             max_records=RECORDS_MAX,
             batch_timeout_ms=POLL_MS,

@@ -179,7 +179,11 @@ def ports(files: Files) -> Iterator[str]:
             if named != {"http": port}:
                 yield f"{where} opens {named}"
             probes = {kind: container[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")}
-            path = {"startup": "/health/live", "liveness": "/health/live", "readiness": "/health/ready?part=database&part=consumer"}
+            path = {
+                "startup": "/health/live",
+                "liveness": "/health/live",
+                "readiness": "/health/ready?part=database&part=consumer",
+            }
             yield from (
                 f"{where} probes {get}" for kind, get in probes.items() if get != {"path": path[kind], "port": "http"}
             )

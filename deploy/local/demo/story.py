@@ -26,7 +26,7 @@ from deploy.local.processes import StackError
 from deploy.local.stack import Running
 from shared.clock import JAKARTA
 from shared.events.bazaar import RespondToOffer
-from shared.events.envelope import Command, Envelope, write_headers
+from shared.events.envelope import Command, Envelope, Message, write_headers
 from shared.events.vendor import RegisterVendor
 
 __all__ = ["Bazaar", "Story"]
@@ -38,8 +38,9 @@ SITES_OF_MARCH = ("Sawah Besar", "Johar Baru", "Cempaka Putih", "Gambir", "Tanah
 LEFT_OUT = ("Kemayoran", "Menteng")
 PARTNERS = {"Sawah Besar": ["Bulog", "Perumda Pasar Jaya"], "Gambir": ["Dharma Jaya"], "Senen": ["Bulog"]}
 QUIET_SECONDS_MAX = 90.0
-POLL_SECONDS = 0.2
-CALM_POLLS = 6  # longer than the slowest poll behind a wake-up, and than the age of the measured outbox depth
+POLL_SECONDS = 0.15
+CALM_POLLS = 3
+TIMER_POLLS = 8  # longer than the services' timers take to see that the clock has moved
 VENUES = {"Sawah Besar": ("Rusun Karang Anyar", "rusun")}
 
 
@@ -391,22 +392,27 @@ class Story:
 
     async def _settle_open_offers(self, bazaar: Bazaar, by_application: dict[str, str]) -> None:
         """Let what is due lapse; whoever was offered a freed booth confirms."""
-        await self.quiet()
+        await self.quiet(TIMER_POLLS)
         first = {row["applicant"] for row in bazaar.result["served"]}
+        waiting = [pair for pair in by_application.items() if pair[0] not in first]
         for _ in range(10):
+            sites = (await self.doors.get("bazaar", f"/v1/bazaars/{bazaar.bazaar_id}/summary"))["sites"]
+            if not sum(site["open"] for site in sites):
+                return
             promoted = [
                 (application, vendor)
-                for application, vendor in by_application.items()
-                if application not in first and await self._is_offered(application)
+                for (application, vendor), shown in zip(
+                    waiting,
+                    await self.doors.many([self._reading(application) for application, _ in waiting]),
+                    strict=True,
+                )
+                if shown["state"] == "offered"
             ]
             if not promoted:
                 return
             bazaar.reoffered += len(promoted)
             await self.doors.many([self._answering(a, v, "confirm") for a, v in promoted])
             await self.quiet()
-
-    async def _is_offered(self, application: str) -> bool:
-        return bool((await self.doors.get("bazaar", f"/v1/applications/{application}"))["state"] == "offered")
 
     async def _hold_days(self, bazaar: Bazaar) -> None:
         path = f"/v1/bazaars/{bazaar.bazaar_id}"
@@ -471,21 +477,24 @@ class Story:
                 raise StackError(f"waited {QUIET_SECONDS_MAX:.0f} s for {what}; the logs in var/demo/logs say more")
             await asyncio.sleep(POLL_SECONDS)
 
-    async def quiet(self) -> None:
-        """Wait until nothing moves any more: no due work, outboxes empty, everything published consumed."""
-        last: dict[str, float] = {}
+    async def quiet(self, calm_polls: int = CALM_POLLS) -> None:
+        """Wait until nothing moves any more: all is published, consumed and sent."""
+        last: list[Any] = []
         calm = 0
 
         async def still() -> bool:
             nonlocal last, calm
-            samples = {name: await self.doors.metrics(name) for name in self.doors.urls}
-            now = {name: _activity(found) for name, found in samples.items()}
-            depth = sum(found.get(("lapak_outbox_depth", ()), 0) for found in samples.values())
-            waiting = (await self.doors.get("notify", "/v1/stats"))["by_state"]
-            moving = sum(waiting.get(state, 0) for state in ("queued", "sending", "retry"))
-            calm = calm + 1 if now == last and moving == depth == 0 else 0
+            *samples, stats = await asyncio.gather(
+                *(self.doors.metrics(name) for name in self.doors.urls), self.doors.get("notify", "/v1/stats")
+            )
+            moving = sum(stats["by_state"].get(state, 0) for state in ("waiting_contact", "queued", "sending", "retry"))
+            now = [_moved(found) for found in samples]
+            published = sum((relayed for _, relayed, _ in now), Counter())
+            through = all(recorded == relayed.total() for recorded, relayed, _ in now)
+            heard = all(consumed[topic] >= published[topic] for _, _, consumed in now for topic in consumed)
+            calm = calm + 1 if now == last and through and heard and moving == 0 else 0
             last = now
-            return calm >= CALM_POLLS
+            return calm >= calm_polls
 
         await self._until(still, "the services to come to rest")
 
@@ -511,9 +520,20 @@ class Story:
         self._progress.update(task, completed=total)
 
 
-def _activity(samples: Mapping[tuple[str, tuple[tuple[str, str], ...]], float]) -> float:
-    """How much a service has recorded, published and consumed so far."""
-    return sum(value for (name, _), value in samples.items() if name.startswith("lapak_events_"))
+def _moved(
+    samples: Mapping[tuple[str, tuple[tuple[str, str], ...]], float],
+) -> tuple[float, Counter[str], Counter[str]]:
+    """What a service recorded so far, what it published by topic, and what it consumed by topic."""
+    recorded, relayed, consumed = 0.0, Counter[str](), Counter[str]()
+    for (name, labels), value in samples.items():
+        tags = dict(labels)
+        if name == "lapak_events_recorded_total":
+            recorded += value
+        elif name == "lapak_events_relayed_total":
+            relayed[Message.registry[tags["type"]].topic] += int(value)
+        elif name == "lapak_events_consumed_total" and tags["outcome"] != "gap":
+            consumed[tags["topic"]] += int(value)
+    return recorded, relayed, consumed
 
 
 async def _verify(problem: Any, result: Any) -> bool:
