@@ -36,13 +36,13 @@ _OUTAGES = (
     asyncpg.SerializationError,
     asyncpg.QueryCanceledError,
     asyncpg.IdleInTransactionSessionTimeoutError,
-    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what the client says when its connection breaks in the midst of a statement
 )
 
 
 def is_outage(error: BaseException) -> bool:
     """True when the database, the broker or a lock was not to be had: the same message may well pass later."""
-    if isinstance(error, asyncpg.InterfaceError):
+    if isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError):
         # the client's own complaint: an outage only when it is about a lost connection, else a defect
         return "clos" in str(error) or "connection" in str(error)
     return isinstance(error, _OUTAGES)

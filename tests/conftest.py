@@ -190,6 +190,7 @@ def environment(issuer: LocalIssuer, dsn: str, *, kafka: str = "127.0.0.1:1", po
         "LAPAK_TOKEN_ISSUER": LOCAL_ISSUER,
         "LAPAK_SECRET_KEYS": json.dumps(SECRET_KEYS),
         "LAPAK_DEVELOPMENT": "true",
+        "LAPAK_HTTP_IN_FLIGHT_MAX": "1000",  # races are about the rules, not about overload
     }
 
 
