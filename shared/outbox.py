@@ -16,9 +16,9 @@ EVENT_BYTES_MAX = 512 * 1024
 
 INSERT = """
 INSERT INTO outbox (event_id, topic, key, sequence, type, occurred_at, traceparent, payload)
-SELECT f.event_id, f.topic, f.key, f.sequence, f.type, $6::timestamptz, $7::text, f.payload
-FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $8::bytea[])
-    WITH ORDINALITY AS f (event_id, topic, key, sequence, type, payload, place)
+SELECT f.event_id, f.topic, f.key, f.sequence, f.type, $6::timestamptz, f.traceparent, f.payload
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $7::text[], $8::bytea[])
+    WITH ORDINALITY AS f (event_id, topic, key, sequence, type, traceparent, payload, place)
 ORDER BY f.place
 """
 
@@ -28,10 +28,14 @@ class EventTooLarge(ValueError):
 
 
 class Fact(NamedTuple):
-    """An event and the version of its aggregate after it: 1, 2, 3 ... per key without a gap (`ce_sequence`)."""
+    """An event and the version of its aggregate after it: 1, 2, 3 ... per key without a gap (`ce_sequence`).
+
+    `traceparent` is what it follows from, where a batch follows from many; without it, what is being done now.
+    """
 
     event: Event
     sequence: int
+    traceparent: str | None = None
 
 
 async def record(conn: Connection, facts: Sequence[Fact], *, now: datetime) -> None:
@@ -45,6 +49,7 @@ async def record(conn: Connection, facts: Sequence[Fact], *, now: datetime) -> N
     for fact, body in zip(facts, bodies, strict=True):
         if len(body) > EVENT_BYTES_MAX:
             raise EventTooLarge(f"{type(fact.event).__name__} has {len(body)} bytes; {EVENT_BYTES_MAX} is the most")
+    current = current_traceparent()
     types = [type(fact.event).__name__ for fact in facts]
     await conn.execute(
         INSERT,
@@ -54,7 +59,7 @@ async def record(conn: Connection, facts: Sequence[Fact], *, now: datetime) -> N
         [fact.sequence for fact in facts],
         types,
         now,
-        current_traceparent(),
+        [fact.traceparent or current for fact in facts],
         bodies,
     )
     for name, count in Counter(types).items():

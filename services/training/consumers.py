@@ -14,7 +14,8 @@ V = TypeVar("V", bound=VendorEvent)
 
 async def on_registered(conn: Connection, received: Sequence[Received[VendorRegistered]], now: datetime) -> None:
     """New vendors are invited to training."""
-    await handlers.invite_registered(conn, _with_versions(received), now=now)
+    traces = {one.body.vendor_id: one.envelope.traceparent for one in received}
+    await handlers.invite_registered(conn, _with_versions(received), now=now, traces=traces)
 
 
 async def on_category_chosen(conn: Connection, received: Sequence[Received[VendorCategoryChosen]], _: datetime) -> None:

@@ -26,9 +26,16 @@ from shared.outbox import Fact, record
 
 
 async def invite_registered(
-    conn: Connection, registered: Sequence[tuple[VendorRegistered, int]], *, now: datetime
+    conn: Connection,
+    registered: Sequence[tuple[VendorRegistered, int]],
+    *,
+    now: datetime,
+    traces: Mapping[UUID, str | None] | None = None,
 ) -> None:
-    """Remember new vendors and invite each once (DOMAIN A2), all of them in a handful of statements."""
+    """Remember new vendors and invite each once (DOMAIN A2), all of them in a handful of statements.
+
+    `traces` are the traces that the registrations came with.
+    """
     await trainees.lock_inviting(conn, INTRODUCTORY_COURSE)
     by_vendor = {event.vendor_id: (event, version) for event, version in registered}
     await registry.save_vendors(conn, list(by_vendor.values()))
@@ -39,7 +46,7 @@ async def invite_registered(
     openings = await classes.find_openings(conn, INTRODUCTORY_COURSE, day_in_jakarta(now))
     invited = invitations.invite_newcomers(newcomers, openings)
     await trainees.save_invitations(conn, invited, now=now)
-    await _record(conn, dict.fromkeys(begun, 0), invited, now=now)
+    await _record(conn, dict.fromkeys(begun, 0), invited, now=now, traces=traces)
 
 
 async def remember_categories(conn: Connection, chosen: Sequence[tuple[VendorCategoryChosen, int]]) -> None:
@@ -152,7 +159,12 @@ async def _judge(
 
 
 async def _record(
-    conn: Connection, versions: Mapping[UUID, int], events: Sequence[TraineeEvent], *, now: datetime
+    conn: Connection,
+    versions: Mapping[UUID, int],
+    events: Sequence[TraineeEvent],
+    *,
+    now: datetime,
+    traces: Mapping[UUID, str | None] | None = None,
 ) -> None:
     """Record events of locked trainees, each with the version its trainee has after it."""
     if not events:
@@ -161,6 +173,6 @@ async def _record(
     facts = []
     for event in events:
         after[event.vendor_id] = after.get(event.vendor_id, versions[event.vendor_id]) + 1
-        facts.append(Fact(event, after[event.vendor_id]))
+        facts.append(Fact(event, after[event.vendor_id], (traces or {}).get(event.vendor_id)))
     await trainees.save_trainee_versions(conn, after)
     await record(conn, facts, now=now)

@@ -31,13 +31,15 @@ async def register_many(
 ) -> None:
     """Register those of a run of commands that can be, and answer each of the others with why it was refused."""
     wishes = [_wish(one.body) for one in received]
-    outcomes = await handlers.register_vendors(conn, wishes, origin="service", now=now, sealer=sealer)
+    traces = [one.envelope.traceparent for one in received]
+    outcomes = await handlers.register_vendors(conn, wishes, origin="service", now=now, sealer=sealer, traces=traces)
     refusals = []
     for one, outcome in zip(received, outcomes, strict=True):
         if isinstance(outcome, Registered):
             continue
         fields = [problem.field for problem in outcome.problems] if isinstance(outcome, RegistrationInvalid) else []
-        refusals.append(_refused(one.envelope, Refusal(outcome.code, outcome.message, fields)))
+        refusal = Refusal(outcome.code, outcome.message, fields)
+        refusals.append((_refused(one.envelope, refusal), one.envelope.traceparent))
         logger.info("command.refused", type="RegisterVendor", code=outcome.code, command_id=str(one.envelope.id))
     await handlers.refuse_registrations(conn, refusals, now=now)
 
@@ -46,7 +48,7 @@ async def answer_refusal(
     conn: Connection, envelope: Envelope, _: Message | None, refusal: Refusal, now: datetime
 ) -> None:
     """Answer a command that could not be read."""
-    await handlers.refuse_registrations(conn, [_refused(envelope, refusal)], now=now)
+    await handlers.refuse_registrations(conn, [(_refused(envelope, refusal), envelope.traceparent)], now=now)
 
 
 def _refused(envelope: Envelope, refusal: Refusal) -> VendorRegistrationRefused:

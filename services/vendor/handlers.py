@@ -46,11 +46,13 @@ async def register_vendors(
     now: datetime,
     sealer: Sealer,
     within: str | None = None,
+    traces: Sequence[str | None] = (),
 ) -> list[Outcome]:
     """Register people, one or hundreds alike; answers in the order asked, and never raises for a single refusal.
 
     The good ones of a batch are registered, whatever is wrong with the others. `within` is the area of the officer
-    who asks. Of two that race for one NIK, in a batch or between transactions, exactly one is registered.
+    who asks. Of two that race for one NIK, in a batch or between transactions, exactly one is registered. `traces`
+    are the traces the wishes came with, where each came with its own.
     """
     batch = await _sort_out(conn, wishes, now=now, sealer=sealer, within=within)
     day = day_in_jakarta(now)
@@ -60,7 +62,8 @@ async def register_vendors(
         admitted = batch.admitted[position][1]
         vendor, event, card = domain.register(admitted, new_id(), origin, day, now)
         rows.append((index, sealer.seal(admitted.nik.encode(), vendor.vendor_id.bytes), vendor))
-        facts[vendor.vendor_id] = (Fact(event, vendor.version), Fact(card, vendor.card_version))
+        trace = traces[position] if traces else None
+        facts[vendor.vendor_id] = (Fact(event, vendor.version, trace), Fact(card, vendor.card_version, trace))
     added = await store.add_vendors(conn, rows) if rows else set()
     came_in = {index: Holder(v.vendor_id, v.kelurahan) for index, _, v in rows if v.vendor_id in added}
     lost = [index for index in batch.first if index not in came_in]
@@ -124,10 +127,10 @@ def _outcomes(batch: _Sorted, size: int, came_in: dict[bytes, Holder]) -> list[O
 
 
 async def refuse_registrations(
-    conn: Connection, refusals: Sequence[VendorRegistrationRefused], *, now: datetime
+    conn: Connection, refusals: Sequence[tuple[VendorRegistrationRefused, str | None]], *, now: datetime
 ) -> None:
-    """Answer commands of other services that were refused."""
-    await record(conn, [Fact(refusal, 1) for refusal in refusals], now=now)
+    """Answer commands of other services that were refused; with each answer the trace its command came with."""
+    await record(conn, [Fact(refusal, 1, trace) for refusal, trace in refusals], now=now)
 
 
 async def choose_category(

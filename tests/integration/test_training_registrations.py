@@ -77,6 +77,17 @@ async def test_news_of_a_vendor_never_registered_here_is_set_aside(school: Schoo
         assert await conn.fetchval("SELECT agency FROM vendor WHERE vendor_id = $1", known) == "kpkp"
 
 
+async def test_each_invitation_follows_its_own_registrations_trace_though_they_came_in_one_batch(
+    school: School,
+) -> None:
+    traces = {uuid4(): f"00-{uuid4().hex}-{'1' * 16}-01" for _ in range(5)}
+    records = [school.record(registered(vendor), 1, traceparent=trace) for vendor, trace in traces.items()]
+    await school.consumer().handle(records)
+    async with school.database.read() as conn:
+        rows = await conn.fetch("SELECT key, traceparent FROM outbox WHERE type = 'TrainingInvited'")
+    assert {UUID(row["key"]): row["traceparent"] for row in rows} == traces
+
+
 # --- duplicates
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from aiokafka import ConsumerRecord
@@ -26,11 +26,12 @@ class Commands:
     registry: Registry
     offset: int = 0
 
-    def record(self, body: bytes, command_id: UUID | None = None, key: str = "ref") -> ConsumerRecord:
+    def record(
+        self, body: bytes, command_id: UUID | None = None, key: str = "ref", trace: str | None = None
+    ) -> ConsumerRecord:
         """A command as the next record of partition 0."""
-        envelope = Envelope(
-            command_id or new_id(), "RegisterVendor", "lapak/elsewhere", self.registry.clock.now(), key, None, None
-        )
+        now = self.registry.clock.now()
+        envelope = Envelope(command_id or new_id(), "RegisterVendor", "lapak/elsewhere", now, key, None, trace)
         record = ConsumerRecord(
             RegisterVendor.topic, 0, self.offset, 0, 0, key.encode(), body, None, 3, len(body), write_headers(envelope)
         )
@@ -85,6 +86,18 @@ async def test_the_good_commands_of_a_batch_go_through_and_the_others_are_answer
     ]
     assert str(taken) not in str(refused)
     assert await registry.value("SELECT count(*) FROM dead_letter") == 0
+
+
+async def test_what_a_command_led_to_follows_the_trace_it_came_with(commands: Commands) -> None:
+    good, bad = (f"00-{uuid4().hex}-{'1' * 16}-01" for _ in range(2))
+    await commands.apply(commands.record(body(1, nik="nol"), trace=bad), commands.record(body(2), trace=good))
+    async with commands.registry.database.read() as conn:
+        rows = await conn.fetch("SELECT type, traceparent FROM outbox ORDER BY type")
+    assert [tuple(row) for row in rows] == [
+        ("ContactCard", good),
+        ("VendorRegistered", good),
+        ("VendorRegistrationRefused", bad),
+    ]
 
 
 async def test_a_command_that_cannot_be_read_is_answered_with_its_field(commands: Commands) -> None:

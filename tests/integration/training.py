@@ -68,11 +68,12 @@ class School:
 
     # -- events of the registry
 
-    def record(self, event: VendorEvent, sequence: int, partition: int = 0) -> ConsumerRecord:
+    def record(
+        self, event: VendorEvent, sequence: int, partition: int = 0, traceparent: str | None = None
+    ) -> ConsumerRecord:
         """The event as the next record of a partition."""
-        headers = write_headers(
-            Envelope(new_id(), type(event).__name__, "lapak/vendor", self.clock.now(), event.subject, sequence, None)
-        )
+        name, now = type(event).__name__, self.clock.now()
+        headers = write_headers(Envelope(new_id(), name, "lapak/vendor", now, event.subject, sequence, traceparent))
         offset = self.offsets[partition]
         self.offsets[partition] += 1
         key, body = event.subject.encode(), event.to_bytes()
