@@ -7,6 +7,7 @@ by the aggregate's version (`ce_sequence`), commands by their id. See `docs/deci
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -106,7 +107,7 @@ class Consumer:
         stopping: asyncio.Event,
     ) -> None:
         self.subscription = subscription
-        self._service = service
+        self.service = service
         self._database = database
         self._clock = clock
         self._sealer = sealer
@@ -123,22 +124,27 @@ class Consumer:
         envelope = None
         try:
             envelope = read_envelope(record.headers)
+            owned = record.key == envelope.subject.encode()
+            if record.value is None and record.key is not None and self.subscription.on_tombstone is not None:
+                # whatever its type: it erases the key. Under another subject its version is not the key's
+                return Item(record, envelope if owned else None, tombstone=True)
             kind = self._types.get(envelope.type)
             if kind is None:
                 if self.subscription.takes_commands:
                     raise Malformed("ce_type", f"no such command here; known are {', '.join(sorted(self._types))}")
-                return Item(record, envelope)
+                # under another key it must not move its subject's version: the real events would pass for duplicates
+                return Item(record, envelope if owned or envelope.sequence is None else None)
             if not issubclass(kind, Command):
                 if envelope.sequence is None:
                     raise Malformed("ce_sequence", "the header is missing; an event carries its aggregate's version")
-                if record.key != envelope.subject.encode():
+                if not owned:
                     raise Malformed("ce_subject", "differs from the record's key; both are the aggregate's id")
             if record.value is not None:
                 return Item(record, envelope, kind.from_bytes(record.value))
             raise Malformed("body", "is empty")
         except (Malformed, ValidationError) as error:
             if record.value is None and record.key is not None and self.subscription.on_tombstone is not None:
-                return Item(record, envelope, tombstone=True)
+                return Item(record, None, tombstone=True)
             return Item(record, envelope, error=error)
 
     # -- applying ----------------------------------------------------------------------------------------------------
@@ -286,13 +292,9 @@ class Consumer:
                         self._run_of_dead_letters = 0
                 self._count(outcomes)
                 return
-            except (Malformed, ValidationError) as error:
+            except (Malformed, ValidationError, Refused) as error:
                 if not await self._answer_refusal(item, refusal_of(error)):
-                    await self._dead(item, "malformed", describe(error), attempt)
-                return
-            except Refused as refused:
-                if not await self._answer_refusal(item, Refusal(refused.code, refused.message, [])):
-                    await self._dead(item, "refused", f"{refused.code}: {refused.message}", attempt)
+                    await self._dead(item, dead_letters.kind_of(error), describe(error), attempt)
                 return
             except Exception as error:  # the edge: an outage is waited for, the rest gets a few tries
                 if is_outage(error):
@@ -321,28 +323,43 @@ class Consumer:
 
     async def _answer_refusal(self, item: Item, refusal: Refusal) -> bool:
         """Answer a refused command with an event; False when it cannot be answered and is a dead letter instead."""
-        answer, envelope = self.subscription.on_refused, item.envelope
-        if answer is None or envelope is None or envelope.type not in self._types:
+        if not self._can_answer(item):
             return False
-        now = self._clock.now()
-        async with self._database.transaction() as conn:
-            record = item.record
-            standing = await inbound.lock_offsets(conn, record.topic, [record.partition])
-            if record.offset >= standing[record.partition]:
-                if await inbound.add_to_inbox(conn, [envelope.id], now):
-                    with continued(envelope.traceparent, f"refuse {envelope.type}"):
-                        await answer(conn, envelope, item.body, refusal, now)
-                await inbound.save_offsets(conn, record.topic, {record.partition: record.offset + 1})
+        record, now = item.record, self._clock.now()
+        try:
+            async with self._database.transaction() as conn:
+                standing = await inbound.lock_offsets(conn, record.topic, [record.partition])
+                if record.offset >= standing[record.partition]:
+                    await self._answer(conn, item, refusal, now)
+                    await inbound.save_offsets(conn, record.topic, {record.partition: record.offset + 1})
+        except Exception as error:  # the edge: an answer that fails is this record's trouble, not the partition's
+            if is_outage(error):
+                raise
+            logger.exception("consume.answer_failed", topic=record.topic, offset=record.offset)
+            return False
+        return True
+
+    def _can_answer(self, item: Item) -> bool:
+        envelope = item.envelope
+        return self.subscription.on_refused is not None and envelope is not None and envelope.type in self._types
+
+    async def _answer(self, conn: Connection, item: Item, refusal: Refusal, now: datetime) -> None:
+        """Answer in this transaction, unless this command was answered or done before."""
+        answer, envelope = self.subscription.on_refused, item.envelope
+        assert answer is not None
+        assert envelope is not None
+        if await inbound.add_to_inbox(conn, [envelope.id], now):
+            with continued(envelope.traceparent, f"refuse {envelope.type}"):
+                await answer(conn, envelope, item.body, refusal, now)
         logger.info("command.refused", type=envelope.type, code=refusal.code, command_id=str(envelope.id))
         self._count([(envelope.type, "refused")])
-        return True
 
     async def _dead(self, item: Item, kind: str, error: str, attempts: int) -> None:
         """Set a record aside, park its key, and stop after a run of them."""
         record, now = item.record, self._clock.now()
         async with self._database.transaction() as conn:
             standing = await inbound.lock_offsets(conn, record.topic, [record.partition])
-            if record.offset >= standing[record.partition]:
+            if is_first := record.offset >= standing[record.partition]:
                 letter = await dead_letters.add(
                     conn,
                     self._sealer,
@@ -354,10 +371,12 @@ class Consumer:
                     attempts=attempts,
                     now=now,
                 )
-                await dead_letters.notice(conn, letter, self._service, record, error, now)
+                await dead_letters.notice(conn, letter, self.service, record, error, now)
                 if record.key is not None:
                     await inbound.park(conn, record.topic, record.key, now)
                 await inbound.save_offsets(conn, record.topic, {record.partition: record.offset + 1})
+        if not is_first:  # another consumer of this partition dealt with it meanwhile
+            return
         logger.error(
             "consume.dead_letter",
             topic=record.topic,
@@ -378,18 +397,28 @@ class Consumer:
     # -- replaying ---------------------------------------------------------------------------------------------------
 
     async def replay(self, records: Iterable[ConsumerRecord], conn: Connection) -> None:
-        """Apply records from the dead letters in the given transaction; raises what the handler raises."""
-        outcomes: list[tuple[str, str]] = []
-        items = [self.read(record) for record in records]
-        for item in items:
-            if item.error is not None:
-                raise item.error
-        await self._work(conn, items, outcomes)
-        self._count(outcomes)
+        """Apply records from the dead letters in the given transaction; raises what the handler raises.
+
+        A command that is refused now is answered, as it would have been when it came.
+        """
+        for record in records:
+            item = self.read(record)
+            outcomes: list[tuple[str, str]] = []
+            try:
+                if item.error is not None:
+                    raise item.error
+                async with conn.transaction():  # a savepoint: a refusal undoes the handler's work, the answer stays
+                    await self._work(conn, [item], outcomes)
+            except (Malformed, ValidationError, Refused) as error:
+                if not self._can_answer(item):
+                    raise
+                await self._answer(conn, item, refusal_of(error), self._clock.now())
+            else:
+                self._count(outcomes)
 
     def _count(self, outcomes: Iterable[tuple[str, str]]) -> None:
-        for kind, outcome in outcomes:
-            EVENTS_CONSUMED.labels(self.subscription.topic, kind, outcome).inc()
+        for (kind, outcome), count in Counter(outcomes).items():
+            EVENTS_CONSUMED.labels(self.subscription.topic, kind, outcome).inc(count)
 
 
 class _ParkedKey(Exception):
@@ -412,7 +441,9 @@ def _type_of(item: Item) -> str:
 
 
 def refusal_of(error: Exception) -> Refusal:
-    """A malformed command as a refusal naming its fields."""
+    """A refused command's refusal; a malformed one's names its fields."""
+    if isinstance(error, Refused):
+        return Refusal(error.code, error.message, [])
     fields = []
     if isinstance(error, ValidationError):
         fields = [".".join(str(part) for part in p["loc"]) for p in error.errors(include_input=False)]

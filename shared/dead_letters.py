@@ -14,12 +14,14 @@ from uuid import UUID
 
 import asyncpg
 from aiokafka import ConsumerRecord
+from pydantic import ValidationError
 
 from shared import outbox
 from shared.clock import Clock
 from shared.crypto import Sealer
 from shared.db import Connection, Database
 from shared.errors import NotFound, Refused
+from shared.events.envelope import Malformed
 from shared.events.operations import MessageDeadLettered
 from shared.failures import describe, is_outage
 from shared.ids import new_id
@@ -53,7 +55,9 @@ async def add(
 ) -> UUID:
     """Keep a record. `error` must carry no value of the message."""
     letter = new_id()
-    headers = [[name, None if value is None else base64.b64encode(value).decode()] for name, value in record.headers]
+    headers = [
+        [_text(name), None if value is None else base64.b64encode(value).decode()] for name, value in record.headers
+    ]
     traceparent = next((value for name, value in record.headers if name == "traceparent" and value is not None), None)
     await conn.execute(
         "INSERT INTO dead_letter (id, topic, partition, record_offset, key, value, headers, type, record_time, state, "
@@ -67,15 +71,35 @@ async def add(
         None if record.value is None else sealer.seal(record.value, letter.bytes),
         headers,
         message_type,
-        datetime.fromtimestamp(record.timestamp / 1000, UTC),
+        _moment(record.timestamp),
         state,
         kind,
-        error,
+        None if error is None else _text(error),
         attempts,
-        None if traceparent is None else traceparent.decode("ascii", "replace"),
+        None if traceparent is None else _text(traceparent.decode("ascii", "replace")),
         now,
     )
     return letter
+
+
+def _text(text: str) -> str:
+    """PostgreSQL's text holds no NUL; a sender's may, and a record that cannot be set aside stops its partition."""
+    return text.replace("\0", "\ufffd")
+
+
+def _moment(milliseconds: int) -> datetime:
+    """A record's time; a sender may have set it to one that no calendar has."""
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(0, UTC)
+
+
+def kind_of(error: Exception) -> str:
+    """What sort of failure this is: malformed, refused or fault."""
+    if isinstance(error, Malformed | ValidationError):
+        return "malformed"
+    return "refused" if isinstance(error, Refused) else "fault"
 
 
 async def notice(
@@ -231,8 +255,8 @@ async def replay_next(database: Database, sealer: Sealer, consumers: Mapping[str
     try:
         async with database.transaction() as conn:
             row = await conn.fetchrow(WHOLE + " FOR UPDATE", due)
-            if row is None or row["state"] not in ("failed", "waiting"):
-                return True
+            if row is None or not (row["state"] == "waiting" or (row["state"] == "failed" and row["replay"])):
+                return True  # another replica or the operator was first
             consumer = consumers.get(row["topic"])
             if consumer is None:
                 raise Refused(f"this service no longer reads {row['topic']}", topic=row["topic"])
@@ -248,12 +272,20 @@ async def replay_next(database: Database, sealer: Sealer, consumers: Mapping[str
         if is_outage(error):
             raise
         async with database.transaction() as conn:
+            # another replica may have applied it, or the operator discarded it, since our transaction rolled back
+            row = await conn.fetchrow(WHOLE + " AND (state = 'waiting' OR state = 'failed' AND replay) FOR UPDATE", due)
+            if row is None:
+                return True
             await conn.execute(
-                "UPDATE dead_letter SET state = 'failed', replay = false, attempts = attempts + 1, error = $2 "
-                "WHERE id = $1",
+                "UPDATE dead_letter SET state = 'failed', replay = false, attempts = attempts + 1, error = $2, "
+                "error_kind = $3 WHERE id = $1",
                 due,
-                describe(error),
+                _text(describe(error)),
+                kind_of(error),
             )
+            consumer = consumers.get(row["topic"])
+            if row["state"] == "waiting" and consumer is not None:  # its first failure: operators have not heard of it
+                await notice(conn, due, consumer.service, to_record(row, sealer), describe(error), clock.now())
         logger.warning("dead_letter.failed_again", dead_letter_id=str(due), error=type(error).__name__)
     return True
 
@@ -263,7 +295,8 @@ async def _unpark_empty(database: Database) -> None:
     async with database.transaction() as conn:
         rows = await conn.fetch(
             "SELECT topic, key FROM parked_key AS p WHERE NOT EXISTS (SELECT FROM dead_letter AS d "
-            "WHERE d.topic = p.topic AND d.key = p.key AND d.state IN ('failed', 'waiting')) FOR UPDATE"
+            "WHERE d.topic = p.topic AND d.key = p.key AND d.state IN ('failed', 'waiting')) "
+            "ORDER BY topic, key FOR UPDATE"  # in the consumer's order, so that the two cannot deadlock
         )
         for row in rows:
             await conn.execute(

@@ -8,7 +8,7 @@ acknowledged. Consumers refuse the duplicates by `ce_sequence`.
 
 import asyncio
 import zlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -133,7 +133,7 @@ class Relay:
                     await conn.execute(DELETE, sent)
                 rows = await conn.fetch(SELECT, sending, BATCH_ROWS)
                 if in_flight is not None:
-                    await in_flight
+                    await self._acknowledged(in_flight)
                     failpoint("relay.published")
                 self.last_error = None
                 sent, sending = sending, [row["seq"] for row in rows]
@@ -153,6 +153,20 @@ class Relay:
             with suppress(Exception):
                 async with asyncio.timeout(CLOSE_SECONDS):
                     await producer.stop()
+
+    async def _acknowledged(self, in_flight: asyncio.Task[None]) -> None:
+        """Wait for Kafka. An idempotent producer tries for ever: when stopping, only so long; the rows stay."""
+        if not in_flight.done():
+            ending = asyncio.create_task(self._stopping.wait())
+            try:
+                await asyncio.wait({in_flight, ending}, return_when=asyncio.FIRST_COMPLETED)
+                if not in_flight.done():
+                    await asyncio.wait({in_flight}, timeout=DRAIN_SECONDS)
+            finally:
+                ending.cancel()
+            if not in_flight.done():
+                raise TimeoutError
+        await in_flight
 
     async def measure(self) -> None:
         """Keep the outbox's depth and age known until stopping, whether the broker is there or not."""
@@ -177,8 +191,8 @@ class Relay:
             by_partition[topic, partition_of(row["key"].encode(), counts[topic])].append(row)
         waiting = [self._send(producer, topic, partition, part) for (topic, partition), part in by_partition.items()]
         await asyncio.gather(*waiting)
-        for row in rows:
-            EVENTS_RELAYED.labels(row["type"]).inc()
+        for name, count in Counter(row["type"] for row in rows).items():
+            EVENTS_RELAYED.labels(name).inc(count)
 
     async def _send(
         self, producer: AIOKafkaProducer, topic: str, partition: int, rows: Sequence[asyncpg.Record]

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import IllegalStateError, KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
@@ -60,9 +60,11 @@ class _Standing(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
         self._topic = topic
         self.joined = False
         self.since = time.monotonic()
+        self.beyond: dict[int, tuple[int, int]] = {}
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         self.joined, self.since = False, time.monotonic()
+        self.beyond = {}
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         assigned = list(assigned)
@@ -80,6 +82,9 @@ class _Standing(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
                 # without a row the service has never read this partition: from its very beginning
                 consumer.seek(partition, standing.get(partition.partition, 0))
             break
+        else:
+            if assigned:  # nothing was sought: what is read now starts at a wrong place
+                return
         self.joined, self.since = True, time.monotonic()
         logger.info("consume.assigned", topic=self._topic, partitions=sorted(p.partition for p in assigned))
 
@@ -102,6 +107,7 @@ class Stream:
         self._standing: dict[str, _Standing] = {}
         self._subscribers: dict[str, Any] = {}
         self._started = False
+        self._measured: set[tuple[str, int]] = set()
         self.broker = KafkaBroker(
             settings.kafka,
             client_id=f"lapak-{service}",
@@ -137,7 +143,8 @@ class Stream:
 
         async def apply(records: Sequence[ConsumerRecord]) -> None:
             try:
-                await consumer.handle(records)
+                if ours := await self._read_from_standing(topic, records):
+                    await consumer.handle(ours)
             except ConsumerStopped:
                 logger.critical("consume.stopped", topic=topic, because=consumer.stopped_because)
                 await self.stopping.wait()  # hold the loop here: reading on would skip what was not applied
@@ -148,6 +155,25 @@ class Stream:
 
         subscriber(apply)
         self._subscribers[topic] = subscriber
+
+    async def _read_from_standing(self, topic: str, records: Sequence[ConsumerRecord]) -> Sequence[ConsumerRecord]:
+        """Leave out what was read before its partition was sought to where our database stands.
+
+        aiokafka begins to read at Kafka's committed offset while the listener still asks our database. Where that is
+        ahead (a database restored from a backup), applying would move our offset over records that were never applied.
+        What is left out is read again after the seek.
+        """
+        kafka = self.kafka_consumer(topic)
+        if kafka is None or not self._standing[topic].joined:
+            return []
+        stale = set()
+        for partition, offset in {record.partition: record.offset for record in records}.items():
+            try:
+                if await kafka.position(TopicPartition(topic, partition)) <= offset:
+                    stale.add(partition)
+            except IllegalStateError:  # revoked meanwhile: its next owner reads it
+                stale.add(partition)
+        return [record for record in records if record.partition not in stale] if stale else records
 
     def kafka_consumer(self, topic: str) -> AIOKafkaConsumer | None:
         """The running aiokafka consumer of a topic."""
@@ -168,6 +194,8 @@ class Stream:
                 await self.broker.stop()
             raise
         self._started = True
+        if self.stopping.is_set():  # `stop` came while we were connecting and found nothing to stop
+            await self.broker.stop()
 
     async def stop(self) -> None:
         """Read no further, let what is in flight end, leave the group. A broker that is away is not waited for."""
@@ -184,6 +212,7 @@ class Stream:
                 consumer = self.kafka_consumer(topic)
                 if consumer is None or not self._standing[topic].joined:
                     continue
+                self._forget_lag(topic, {partition.partition for partition in consumer.assignment()})
                 async with self.database.read() as conn:
                     standing = await inbound.find_offsets(conn, topic)
                 commits = {}
@@ -192,6 +221,9 @@ class Stream:
                     high = consumer.highwater(partition)
                     if high is not None:
                         CONSUMER_LAG.labels(topic, partition.partition).set(max(0, high - (offset or 0)))
+                        self._measured.add((topic, partition.partition))
+                        if offset is not None and offset > high:
+                            self._standing[topic].beyond[partition.partition] = (offset, high)
                     if offset is not None:
                         commits[partition] = offset
                 if commits:
@@ -199,6 +231,13 @@ class Stream:
                         await consumer.commit(commits)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.stopping.wait(), REPORT_SECONDS)
+
+    def _forget_lag(self, topic: str, assigned: set[int]) -> None:
+        """A partition that moved to another replica is measured there; our last figure would stand for ever."""
+        for measured in [m for m in self._measured if m[0] == topic and m[1] not in assigned]:
+            self._measured.discard(measured)
+            with suppress(KeyError):
+                CONSUMER_LAG.remove(topic, str(measured[1]))
 
     async def broker_answers(self) -> bool:
         """Whether the cluster answers now."""
@@ -221,6 +260,12 @@ class Stream:
         if not standing.joined:
             return False, "joining its group"
         assigned = kafka.assignment()
+        for partition, (offset, high) in standing.beyond.items():
+            # what comes now would pass for done: Kafka has lost records, or the topic was made anew
+            return False, (
+                f"our offset {offset} of partition {partition} is beyond the log's end {high}; "
+                "set it to 0 in consumer_offset and restart: versions refuse what was applied"
+            )
         if not assigned:
             return True, "stands by: the group has as many members as partitions"
         polled = [kafka.last_poll_timestamp(partition) for partition in assigned]

@@ -12,14 +12,18 @@ from typing import TypeAlias
 
 from shared.clock import Clock
 from shared.db import Connection, Database
-from shared.telemetry import HANDLER_SECONDS
+from shared.failures import is_outage
+from shared.telemetry import HANDLER_SECONDS, LOOP_FAILURES, get_logger
 
 __all__ = ["TimerHandler", "cancel_timer", "run_timers", "set_timer"]
+
+logger = get_logger()
 
 TimerHandler: TypeAlias = Callable[[Connection, str, datetime], Awaitable[None]]
 
 POLL_SECONDS = 0.5
 RETRY_AFTER_MAX = timedelta(minutes=10)
+DOUBLINGS_MAX = 10
 
 
 async def set_timer(conn: Connection, kind: str, key: str, due_at: datetime) -> None:
@@ -70,7 +74,8 @@ async def _postpone(database: Database, claimed: tuple[str, str], now: datetime)
             *claimed,
         )
         if attempts is not None:
-            wait = min(timedelta(seconds=2.0**attempts), RETRY_AFTER_MAX)
+            # unbounded, a timer that fails for hours overflows here: never postponed again, it would block all others
+            wait = min(timedelta(seconds=2 ** min(attempts, DOUBLINGS_MAX)), RETRY_AFTER_MAX)
             await conn.execute(
                 "UPDATE timer SET retry_at = $3 WHERE kind = $1 AND key = $2",
                 claimed[0],
@@ -82,9 +87,17 @@ async def _postpone(database: Database, claimed: tuple[str, str], now: datetime)
 async def run_timers(
     database: Database, handlers: Mapping[str, TimerHandler], clock: Clock, stopping: asyncio.Event
 ) -> None:
-    """Work off timers as they fall due, until `stopping`. Raises what a handler raised: the supervisor starts it anew,
-    and the failed timer is tried again later and blocks no other."""
+    """Work off timers as they fall due, until `stopping`. Raises on an outage: the supervisor waits and starts it anew.
+    A timer whose handler fails is tried again later and blocks no other."""
     while not stopping.is_set():
-        if not await run_due(database, handlers, clock.now()):
+        try:
+            worked = await run_due(database, handlers, clock.now())
+        except Exception as error:  # the edge of every timer's handler
+            if is_outage(error):
+                raise
+            LOOP_FAILURES.labels("timers").inc()
+            logger.exception("timer.failed")
+            worked = False  # pause, so that one that cannot even be postponed does not spin
+        if not worked:
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), POLL_SECONDS)
