@@ -72,7 +72,7 @@ check: setup  ## Lint, format, types, import contracts, event contracts
 	@$(SAY) "event contracts"; $(BIN)/lapak contracts --check
 
 bench: setup  ## Measure: throughput, latency, allocation
-	@$(BIN)/lapak bench
+	@$(BIN)/python -m tests.bench
 
 lock: setup  ## Resolve the requirements anew (after a change in pyproject.toml)
 	@$(MAKE) -s $(UV)
