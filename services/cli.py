@@ -105,7 +105,7 @@ def topics(
     try:
         created = asyncio.run(ensure_topics(kafka, replication=replication))
     except (KafkaError, TimeoutError) as error:
-        console.print(f"The broker at {kafka} did not do it: {error!r}")
+        console.print(f"The broker at {kafka} did not do it: {error}", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
     console.print(f"created {', '.join(created)}" if created else "every topic is there")
 
@@ -116,13 +116,16 @@ def token(
     role: Annotated[list[str], typer.Option(help="vendor, officer, service or operator; may be repeated.")],
     area: Annotated[str | None, typer.Option(help="Area of an officer, for example 31.71 (Central Jakarta).")] = None,
     vendor_id: Annotated[str | None, typer.Option(help="The vendor a vendor's token speaks for.")] = None,
-    hours: Annotated[float, typer.Option(min=0.01, help="How long it is valid.")] = 12,
+    hours: Annotated[float, typer.Option(min=0.01, max=8760, help="How long it is valid.")] = 12,
     keys: Annotated[Path, typer.Option(help="Folder of the local stack's signing key.")] = Path("var/local/issuer"),
 ) -> None:
     """Print a token signed by the local stack's key. Only for local stacks: elsewhere your OpenID provider signs."""
     from uuid import UUID
 
+    from pydantic import TypeAdapter, ValidationError
+
     from shared.auth import LocalIssuer
+    from shared.events.values import AreaCode
 
     unknown = set(role) - {"vendor", "officer", "service", "operator"}
     if unknown:
@@ -135,6 +138,11 @@ def token(
         vendor = None if vendor_id is None else UUID(vendor_id)
     except ValueError:
         console.print("--vendor-id: is not a UUID")
+        raise typer.Exit(2) from None
+    try:
+        TypeAdapter(AreaCode | None).validate_python(area)
+    except ValidationError:
+        console.print("--area: is no code of an area; write it like 31.71 or 31.71.02")
         raise typer.Exit(2) from None
     typer.echo(LocalIssuer(keys).token(subject, role, area=area, vendor_id=vendor, hours=hours))
 

@@ -17,6 +17,7 @@ from shared.clock import JAKARTA
 __all__ = ["register"]
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
 LOCAL = "local"
 
 
@@ -34,12 +35,12 @@ def _told() -> Iterator[None]:
     try:
         yield
     except StackError as error:
-        console.print(f"[bold red]{error}[/]")
+        errors.print(str(error), style="bold red", markup=False)
         raise typer.Exit(1) from error
 
 
 def _say(line: str) -> None:
-    console.print(f"  {line}", markup=False)
+    console.print(f"  {line}", markup=False, soft_wrap=True)
 
 
 def up() -> None:
@@ -81,6 +82,9 @@ def status(
     with _told():
         processes = stack.status(LOCAL)
         running = stack.running(LOCAL)
+        if dsn and running is None:
+            errors.print("nothing runs; start it with `make up`")
+            raise typer.Exit(1)
         if dsn and running is not None:
             for name, address in stack.provision(running).items():
                 typer.echo(f"{name} {address}")
@@ -104,10 +108,13 @@ def env(service: Annotated[str, typer.Argument(help="vendor, bazaar, training or
 
     from deploy.local import services, stack
 
+    if service not in stack.SERVICES:
+        errors.print(f"there is no service {service!r}; there are {', '.join(stack.SERVICES)}", markup=False)
+        raise typer.Exit(2)
     with _told():
         running = stack.running(LOCAL)
-    if running is None or service not in stack.SERVICES:
-        console.print(f"nothing runs, or there is no service {service!r}; `make up` starts {', '.join(stack.SERVICES)}")
+    if running is None:  # to stderr: the shell that reads our output would run it
+        errors.print("nothing runs; start it with `make up`")
         raise typer.Exit(1)
     dsn = stack.provision(running)[service]
     for name, value in services.environment(running, service, dsn, services.port_of(running, service)).items():
@@ -116,7 +123,8 @@ def env(service: Annotated[str, typer.Argument(help="vendor, bazaar, training or
 
 def clock(
     moment: Annotated[
-        str | None, typer.Argument(help="For example 2023-03-20T09:00 (Jakarta time) or `now`; nothing shows it.")
+        str | None,
+        typer.Argument(help="2023-03-20T09:00 (Jakarta time), or `now` for the real time; without it, show."),
     ] = None,
 ) -> None:
     """Show or set the development clock of the local stack's services."""
@@ -150,6 +158,9 @@ def demo(
     """Play the six-location bazaar of March 2023 end to end on real servers; exit code 0 if every promise held."""
     from deploy.local.demo import play
 
+    if name == LOCAL:
+        errors.print(f"--stack {LOCAL}: the demo would erase the data of `make up`; give it another name")
+        raise typer.Exit(2)
     with _told():
         kept = play.play(name, vendors=vendors, seed=seed, keep=keep, console=console)
     raise typer.Exit(0 if kept else 1)

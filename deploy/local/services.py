@@ -104,9 +104,11 @@ def start_services(running: Running, *, on_progress: Callable[[str], None] = lam
 
 
 def _port(running: Running, name: str, lives: bool, say: Callable[[str], None]) -> int:
-    """The port used last if free or ours; on the stack people talk to the preferred one; else any."""
+    """The port it has if it lives; on the stack people talk to the preferred one; else the one used last, else any."""
     with edit(running.state_dir) as state:
-        first = state.ports.get(name) or (PREFERRED_PORTS[name] if running.name == "local" else free_port())
+        first = state.ports.get(name) or free_port()
+        if not lives and running.name == "local":
+            first = PREFERRED_PORTS[name]
         if not lives and not port_is_free(first):
             other = free_port()
             say(f"port {first} ({name}) is held by {port_holder(first)}: using {other} this time")

@@ -29,7 +29,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from deploy.local import embedded_broker, kafka, postgres, processes
 from deploy.local.processes import HOST, ProcessRecord, StackError
-from deploy.local.state import REPOSITORY, StackState, edit, locked, read, state_dir, write_private
+from deploy.local.state import REPOSITORY, StackState, edit, locked, read, state_dir, var_dir, write_private
 from deploy.local.waiting import run_blocking
 from shared.kafka import TOPICS, TopicSpec, ensure_topics
 
@@ -274,9 +274,16 @@ async def _server_version(dsn: str) -> str:
 
 def _start_broker(name: str, folder: Path, say: Callable[[str], None]) -> tuple[BrokerKind, str, str]:
     given = os.environ.get("LAPAK_KAFKA", "")
-    if given:
+    owner = _stack_of_broker(given) if given else None
+    if owner is not None and owner != name:
+        raise StackError(
+            f"LAPAK_KAFKA={given} is the broker of the stack {owner!r} (`lapak env` exports it). Two stacks on one "
+            "broker would hear each other's events: unset LAPAK_KAFKA."
+        )
+    if given and owner is None:
         if not kafka.answers(given):
             raise StackError(f"LAPAK_KAFKA={given} does not answer. Correct it, or unset it to start a broker here.")
+        say(f"Kafka on {given}, as LAPAK_KAFKA says")
         return "given", given, "unknown"
     wanted = _wanted_broker(say)
     mine, other = ("kafka", "broker") if wanted == "apache" else ("broker", "kafka")
@@ -299,6 +306,15 @@ def _start_broker(name: str, folder: Path, say: Callable[[str], None]) -> tuple[
         say(f"{label} {version} on {record.address} ({time.monotonic() - began:.1f} s)")
     kafka.wait_ready(record, _port(record))
     return wanted, record.address or "", version
+
+
+def _stack_of_broker(address: str) -> str | None:
+    """The stack of this checkout that runs the broker on this address, if one does."""
+    for file in sorted(var_dir().glob("*/stack.json")):
+        for record in read(file.parent).processes.values():
+            if record.name in {"kafka", "broker"} and record.address == address and processes.is_alive(record):
+                return file.parent.name
+    return None
 
 
 def _wanted_broker(say: Callable[[str], None]) -> Literal["apache", "embedded"]:

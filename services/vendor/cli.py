@@ -23,6 +23,8 @@ POLL_SECONDS = 0.3
 ROWS_SHOWN_MAX = 10
 REPORT_HEADINGS = ("rejected_line", "rejected_field", "rejected_reason", "rejected_fix")
 
+COLUMNS = "nik, name, phone, kelurahan (its code), rw, rt; if you like street, email, kind, category, agency, language"
+
 app = typer.Typer(help="The vendor registry.", no_args_is_help=True)
 console = Console(stderr=True)
 
@@ -34,7 +36,7 @@ def vendors() -> None:
 
 @app.command("import")
 def import_file(
-    file: Annotated[Path, typer.Argument(help="CSV in UTF-8, separated by ; or , with headings.")],
+    file: Annotated[Path, typer.Argument(help=f"CSV in UTF-8, separated by ; or , with the headings {COLUMNS}.")],
     token: Annotated[str, typer.Option(envvar="LAPAK_TOKEN", help="Bearer token of an officer.", show_envvar=True)],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would happen, and register nobody.")] = False,
     url: Annotated[
@@ -51,6 +53,8 @@ def import_file(
     with httpx.Client(base_url=url, headers=headers, timeout=httpx.Timeout(10, read=None, write=60)) as client:
         try:
             key = _unfinished_key(client, f"{content}-dry" if dry_run else content)
+        except httpx.UnsupportedProtocol as error:
+            raise _ended(EXIT_NOT_STARTED, f"--url: {url} is no address like http://127.0.0.1:8101.") from error
         except httpx.TransportError as error:
             raise _ended(EXIT_NOT_STARTED, f"{url} does not answer ({type(error).__name__}).") from error
         try:

@@ -83,5 +83,6 @@ def _bars(console: Console) -> Iterator[Progress]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console) as progress:
+    # in a pipe bars would show only at the end: there a line tells of each step that is done
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         yield progress

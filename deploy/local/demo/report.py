@@ -218,10 +218,10 @@ def show(figures: Mapping[str, Any], console: Console) -> None:
     console.print(_sites("March, after its two days", figures["sites"]["march"]))
     console.print(_sites("April, offered", figures["sites"]["april"]))
     table = Table(title="First ten of the queue after the March round", title_justify="left")
-    for column in ("place", "now", "why not this time (as the vendor was told)"):
+    for column in ("place", "now", "why no booth at first"):
         table.add_column(column)
     for row in figures["first_of_the_queue"]:
-        table.add_row(str(row["place_in_round"]), row["state_now"], row["explanation"] or str(row["because"]))
+        table.add_row(str(row["place_in_round"]), row["state_now"], row["explanation"] or _came_in(row))
     console.print(table)
     console.print(_columns("Events", figures["events_published"], figures["events_consumed"]))
     kinds = ", ".join(f"{count} {kind}" for kind, count in figures["messages"]["by_kind"].items())
@@ -237,6 +237,13 @@ def show(figures: Mapping[str, Any], console: Console) -> None:
     for promise, kept in figures["promises"].items():
         table.add_row("[green]kept[/]" if kept else "[bold red]BROKEN[/]", promise)
     console.print(table)
+
+
+def _came_in(row: Mapping[str, Any]) -> str:
+    """Who waits no longer has no explanation any more: the decision of then, in short."""
+    pools = " and ".join(row["because"].get("pools", ()))
+    then = f"All booths at {pools} went to others." if pools else f"{row['because']['code']}."
+    return then if row["state_now"] == "withdrawn" else f"{then} One was given back later and offered to this vendor."
 
 
 def _sites(title: str, rows: list[dict[str, Any]]) -> Table:

@@ -518,6 +518,8 @@ class Story:
         task = self._progress.add_task(what, total=total)
         yield lambda steps=1: self._progress.update(task, advance=steps)
         self._progress.update(task, completed=total)
+        if not self._progress.console.is_terminal:
+            self._progress.console.print(f"  {what}: {total}")
 
 
 def _moved(

@@ -63,9 +63,12 @@ def allocate(
         for finding in findings:
             typer.echo(finding)
         if findings:
-            console.print(f"[red]{len(findings)} differences[/]: {escape(str(result))} is not what the rule gives.")
+            console.print(
+                f"[red]{len(findings)} differences[/]: {escape(str(result))} is not what the rule gives.",
+                soft_wrap=True,
+            )
             raise typer.Exit(1)
-        console.print(f"[green]correct[/]: {escape(str(result))} is exactly what the rule gives.")
+        console.print(f"[green]correct[/]: {escape(str(result))} is exactly what the rule gives.", soft_wrap=True)
         return
     solved = solve(read)
     data = result_to_json(solved)
