@@ -26,6 +26,9 @@ __all__ = ["Platform", "Service"]
 
 DATABASE_WAIT_SECONDS = 30
 OUTBOX_AGE_SECONDS_MAX = 60
+KEEP_ALIVE_SECONDS = (
+    75  # longer than clients and balancers keep an idle connection: they close first, no request is lost
+)
 HOUSEKEEPING = timedelta(hours=1)
 IDEMPOTENCY_KEPT = timedelta(days=2)
 INBOX_KEPT = timedelta(days=30)
@@ -196,6 +199,7 @@ class Service:
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=15,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             lifespan="on",
         )
         server = uvicorn.Server(config)

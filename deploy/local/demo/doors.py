@@ -28,7 +28,8 @@ class Doors:
     def __init__(self, urls: Mapping[str, str], issuer: LocalIssuer) -> None:
         self.urls = urls
         self._issuer = issuer
-        self._client = httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=AT_ONCE * 2))
+        limits = httpx.Limits(max_connections=AT_ONCE * 2, keepalive_expiry=2)
+        self._client = httpx.AsyncClient(timeout=60, limits=limits)
         self.officer = issuer.token("officer-central", ["officer", "operator"], area="31", hours=12)
 
     async def close(self) -> None:
@@ -73,14 +74,21 @@ class Doors:
     async def post(
         self, service: str, path: str, body: Any = None, *, token: str | None = None, files: Any = None, **query: Any
     ) -> httpx.Response:
-        """Post with a fresh Idempotency-Key; the answer, whatever its status."""
-        return await self._client.post(
-            self.urls[service] + path,
-            json=body if files is None else None,
-            files=files,
-            params=query,
-            headers={"Authorization": f"Bearer {token or self.officer}", "Idempotency-Key": str(uuid4())},
-        )
+        """Post with a fresh Idempotency-Key; the answer, whatever its status. A broken connection is tried again."""
+        headers = {"Authorization": f"Bearer {token or self.officer}", "Idempotency-Key": str(uuid4())}
+        for last in (False, False, True):
+            try:
+                return await self._client.post(
+                    self.urls[service] + path,
+                    json=body if files is None else None,
+                    files=files,
+                    params=query,
+                    headers=headers,  # the same key: what was done already is answered, not done again
+                )
+            except httpx.TransportError:
+                if last:
+                    raise
+        raise AssertionError("unreachable")
 
     async def done(self, service: str, path: str, body: Any = None, **more: Any) -> Any:
         """Post and expect success; the JSON answer."""
