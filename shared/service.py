@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 import uvicorn
 from fastapi import APIRouter, FastAPI
@@ -26,9 +27,8 @@ __all__ = ["Platform", "Service"]
 
 DATABASE_WAIT_SECONDS = 30
 OUTBOX_AGE_SECONDS_MAX = 60
-KEEP_ALIVE_SECONDS = (
-    75  # longer than clients and balancers keep an idle connection: they close first, no request is lost
-)
+# longer than clients and balancers keep an idle connection: they close first, no request is lost
+KEEP_ALIVE_SECONDS = 75
 HOUSEKEEPING = timedelta(hours=1)
 IDEMPOTENCY_KEPT = timedelta(days=2)
 INBOX_KEPT = timedelta(days=30)
@@ -144,7 +144,7 @@ class Service:
             "replays": lambda: dead_letters.run_replays(database, sealer, by_topic, clock, stopping),
         }
         for work in self._background:
-            loops[work.__name__] = lambda work=work: work(platform, stopping)  # type: ignore[misc]  # bound per turn
+            loops[work.__name__] = partial(work, platform, stopping)
         running.tasks = [
             asyncio.create_task(supervise(name, loop, stopping), name=name) for name, loop in loops.items()
         ]

@@ -224,3 +224,14 @@ async def serve(
 def repository_root() -> Path:
     """The folder of the checkout."""
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def setenv(monkeypatch: pytest.MonkeyPatch, issuer: LocalIssuer) -> Callable[[dict[str, str]], None]:
+    """Set the LAPAK_* variables of a service under test: these, and for the rest those of `environment`."""
+
+    def change(values: dict[str, str]) -> None:
+        for name, value in {**environment(issuer, values["LAPAK_DATABASE"]), **values}.items():
+            monkeypatch.setenv(name, value)
+
+    return change

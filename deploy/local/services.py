@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import secrets
 import sys
 import time
@@ -55,7 +54,6 @@ def environment(running: Running, service: str, dsn: str, port: int) -> dict[str
         "LAPAK_DEVELOPMENT": "true",
         "LAPAK_CLOCK_FILE": str(running.state_dir / "clock"),
         "LAPAK_SMTP": f"{running.smtp[0]}:{running.smtp[1]}",
-        "OTEL_SDK_DISABLED": os.environ.get("OTEL_SDK_DISABLED", "false"),
     }
 
 

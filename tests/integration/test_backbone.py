@@ -12,7 +12,6 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaRouter
 
 from shared import dead_letters, outbox
-from shared.auth import LocalIssuer
 from shared.consume import DEAD_LETTER_RUN_MAX, Received, Refusal, Subscription
 from shared.crypto import Sealer
 from shared.db import Connection
@@ -20,7 +19,7 @@ from shared.errors import Refused
 from shared.events.envelope import Envelope, Message
 from shared.relay import partition_of
 from shared.stream import UnsafeSubscriber, refuse_unsafe
-from tests.conftest import SECRET_KEYS, FreshDatabase, environment
+from tests.conftest import SECRET_KEYS, FreshDatabase
 from tests.integration.backbone import (
     NOW,
     Counted,
@@ -39,15 +38,6 @@ from tests.integration.backbone import (
 
 MakeDatabase = Callable[[str], Awaitable[FreshDatabase]]
 SetEnv = Callable[[dict[str, str]], None]
-
-
-@pytest.fixture
-def setenv(monkeypatch: pytest.MonkeyPatch, issuer: LocalIssuer) -> SetEnv:
-    def change(values: dict[str, str]) -> None:
-        for name, value in {**environment(issuer, values["LAPAK_DATABASE"]), **values}.items():
-            monkeypatch.setenv(name, value)
-
-    return change
 
 
 async def _everything(broker: str, topic: str) -> list[tuple[int, bytes, bytes]]:

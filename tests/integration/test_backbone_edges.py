@@ -9,7 +9,6 @@ from uuid import uuid4
 import pytest
 
 from shared import dead_letters, inbound
-from shared.auth import LocalIssuer
 from shared.clock import Clock
 from shared.consume import Received, Refusal, Subscription
 from shared.crypto import Sealer
@@ -18,7 +17,7 @@ from shared.errors import Refused
 from shared.events.envelope import Envelope, Message
 from shared.relay import Relay
 from shared.timers import run_timers, set_timer
-from tests.conftest import SECRET_KEYS, FreshDatabase, environment
+from tests.conftest import SECRET_KEYS, FreshDatabase
 from tests.integration.backbone import (
     NOW,
     Counted,
@@ -36,15 +35,6 @@ from tests.integration.backbone import (
 
 MakeDatabase = Callable[[str], Awaitable[FreshDatabase]]
 SetEnv = Callable[[dict[str, str]], None]
-
-
-@pytest.fixture
-def setenv(monkeypatch: pytest.MonkeyPatch, issuer: LocalIssuer) -> SetEnv:
-    def change(values: dict[str, str]) -> None:
-        for name, value in {**environment(issuer, values["LAPAK_DATABASE"]), **values}.items():
-            monkeypatch.setenv(name, value)
-
-    return change
 
 
 def _body(counter: str, number: int = 1) -> bytes:
