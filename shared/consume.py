@@ -155,6 +155,7 @@ class Consumer:
         An outage of the database is waited for. Raises `ConsumerStopped` after a run of dead letters and
         `asyncio.CancelledError` when the service stops meanwhile; nothing is lost, the offsets tell.
         """
+        failpoint("consume.received")
         items = [self.read(record) for record in records]
         delay = RETRY_DELAYS_SECONDS[0]
         while True:

@@ -11,6 +11,8 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 from pydantic_core import from_json, to_json
 
+from shared.failpoints import failpoint
+
 __all__ = [
     "Connection",
     "Database",
@@ -49,8 +51,11 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """One transaction, read committed. Leaving it normally commits; an exception rolls back."""
-        async with self.pool.acquire() as conn, conn.transaction():
-            yield conn
+        async with self.pool.acquire() as conn:
+            async with conn.transaction():
+                yield conn
+                failpoint("db.committing")
+            failpoint("db.committed")
         for ring in self._listeners:
             ring()
 

@@ -131,12 +131,15 @@ class Relay:
                 self._bell.clear()
                 if sent:
                     await conn.execute(DELETE, sent)
+                    failpoint("relay.deleted")
                 rows = await conn.fetch(SELECT, sending, BATCH_ROWS)
                 if in_flight is not None:
                     await self._acknowledged(in_flight)
                     failpoint("relay.published")
                 self.last_error = None
                 sent, sending = sending, [row["seq"] for row in rows]
+                if rows:
+                    failpoint("relay.read")
                 in_flight = asyncio.create_task(self._publish(producer, rows)) if rows else None
                 if self._stopping.is_set():
                     drain_until = drain_until or asyncio.get_running_loop().time() + DRAIN_SECONDS
