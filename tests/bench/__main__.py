@@ -23,7 +23,7 @@ STACK = "bench"
 ROUNDS = 5
 ROUNDS_QUICK = 3
 WIDTH = 140
-MEASUREMENTS: dict[str, Callable[[Context], Comparison]] = {
+MEASUREMENTS: dict[str, Callable[[Context], Sequence[Comparison]]] = {
     "commands": commands.measure,
     "relay": relaying.measure,
     "consume": consuming.measure,
@@ -50,6 +50,9 @@ def run(
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="NAME", help=f"One of {', '.join(MEASUREMENTS)}; repeatable.")
     ] = None,
+    name: Annotated[
+        str, typer.Option("--stack", help="Name of the stack to start; runs at the same time need two.")
+    ] = STACK,
 ) -> None:
     """Measure Lapak against its limits. Exit code 1 when something could not be measured; a missed aim is no error."""
     names = only or list(MEASUREMENTS)
@@ -62,7 +65,7 @@ def run(
     host = machine()
     try:
         console.print("starting PostgreSQL and Kafka for the measurements")
-        running = stack.start(STACK, fresh=True, on_progress=lambda line: console.print(f"  {line}", highlight=False))
+        running = stack.start(name, fresh=True, on_progress=lambda line: console.print(f"  {line}", highlight=False))
         parts = versions(running)
         rounds = ROUNDS_QUICK if quick else ROUNDS
         done, failed = _measure_all(console, running, names, rounds, quick=quick)
@@ -71,18 +74,18 @@ def run(
         raise typer.Exit(1) from error
     finally:
         with suppress(stack.StackError):
-            stack.stop(STACK)
+            stack.stop(name)
     report = {
         "machine": {**host, "load_after": machine()["load"]},
         "versions": parts,
         "rows": [comparison.row() for comparison in done],
     }
-    path = state_dir(STACK) / "report.json"
+    path = state_dir(name) / "report.json"
     path.write_text(json.dumps(report, indent=2) + "\n")
     _print(console, report, done)
     console.print(f"report: {path.relative_to(path.parents[2])}", highlight=False)
-    for name, reason in failed.items():
-        console.print(f"[red]not measured: {name}: {reason}[/red]")
+    for what, reason in failed.items():
+        console.print(f"[red]not measured: {what}: {reason}[/red]")
     raise typer.Exit(1 if failed else 0)
 
 
@@ -106,7 +109,7 @@ def _measure_all(
             task = progress.add_task(name, total=rounds + 1)
             context = Context(running, rounds, quick, partial(progress.advance, task))
             try:
-                done.append(MEASUREMENTS[name](context))
+                done += MEASUREMENTS[name](context)
             except Exception as error:  # noqa: BLE001 - the edge: named at the end, and the others are still measured
                 failed[name] = f"{type(error).__name__}: {error}"
     return done, failed

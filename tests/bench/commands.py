@@ -21,9 +21,9 @@ TABLE = (
 STATE = "INSERT INTO bench_state (id, name, note, version) VALUES ($1, $2, $3, 1)"
 
 
-def measure(context: Context) -> Comparison:
+def measure(context: Context) -> list[Comparison]:
     """Commands a second, each a transaction of its own."""
-    return uvloop.run(_measure(context))
+    return [uvloop.run(_measure(context))]
 
 
 async def _measure(context: Context) -> Comparison:

@@ -205,9 +205,9 @@ async def _bench(context: Context) -> AsyncIterator[_Bench]:
         yield _Bench(context, database, ServiceSettings.model_validate(given), topic)
 
 
-def measure(context: Context) -> Comparison:
+def measure(context: Context) -> list[Comparison]:
     """Consumed with exactly-once effect, from the first record to the last commit."""
-    return uvloop.run(_measure(context))
+    return [uvloop.run(_measure(context))]
 
 
 async def _measure(context: Context) -> Comparison:
@@ -216,9 +216,9 @@ async def _measure(context: Context) -> Comparison:
         return await in_turn(context, comparison, bench.through_stream, bench.by_hand)
 
 
-def measure_guard(context: Context) -> Comparison:
+def measure_guard(context: Context) -> list[Comparison]:
     """The exactly-once guard: `Consumer` beside the same reading and handler without offsets, versions, parked keys."""
-    return uvloop.run(_measure_guard(context))
+    return [uvloop.run(_measure_guard(context))]
 
 
 async def _measure_guard(context: Context) -> Comparison:

@@ -14,7 +14,7 @@ SERVICE = "vendor"
 MEGABYTES_MAX = 120.0
 
 
-def measure(context: Context) -> Comparison:
+def measure(context: Context) -> list[Comparison]:
     """Resident megabytes of the vendor service and its children, once it says that it is ready; a start per round."""
     running = context.running
     dsn = stack.provision(running, [SERVICE])[SERVICE]
@@ -38,4 +38,4 @@ def measure(context: Context) -> Comparison:
         finally:
             stack.stop_process(running.name, SERVICE)
         context.advance()
-    return comparison
+    return [comparison]
