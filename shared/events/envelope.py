@@ -5,6 +5,7 @@ Source: CloudEvents 1.0 Kafka protocol binding (headers prefixed `ce_`), W3C Tra
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple, Self
 from uuid import UUID
 
@@ -54,7 +55,7 @@ class Message(BaseModel):
     @classmethod
     def from_bytes(cls, raw: bytes) -> Self:
         """Read a body; raises pydantic's `ValidationError`."""
-        return cls.model_validate_json(raw)
+        return cls.__pydantic_validator__.validate_json(raw)  # type: ignore[no-any-return]
 
 
 class Event(Message):
@@ -81,62 +82,83 @@ class Envelope(NamedTuple):
 def write_headers(envelope: Envelope) -> list[tuple[str, bytes]]:
     """The Kafka headers of an envelope."""
     headers = [
-        ("ce_specversion", b"1.0"),
+        _SPEC_VERSION,
         ("ce_id", str(envelope.id).encode()),
         ("ce_type", envelope.type.encode()),
         ("ce_source", envelope.source.encode()),
-        ("ce_time", envelope.time.astimezone(UTC).isoformat().encode()),
+        ("ce_time", _time_text(envelope.time)),
         ("ce_subject", envelope.subject.encode()),
-        ("content-type", b"application/json"),
+        _CONTENT_TYPE,
     ]
     if envelope.sequence is not None:
-        headers.append(("ce_sequence", str(envelope.sequence).encode()))
+        headers.append(("ce_sequence", b"%d" % envelope.sequence))
     if envelope.traceparent is not None:
         headers.append(("traceparent", envelope.traceparent.encode()))
     return headers
 
 
+_SPEC_VERSION = ("ce_specversion", b"1.0")
+_CONTENT_TYPE = ("content-type", b"application/json")
+
+
+# The events of a transaction share their moment, so both directions remember the last ones.
+@lru_cache(maxsize=1024)
+def _time_text(moment: datetime) -> bytes:
+    return moment.astimezone(UTC).isoformat().encode()
+
+
+@lru_cache(maxsize=1024)
+def _moment(text: bytes) -> datetime:
+    """Raises ValueError."""
+    moment = datetime.fromisoformat(text.decode())
+    if moment.tzinfo is None:
+        raise Malformed("ce_time", "has no time zone")
+    return moment
+
+
+_WRONG = {
+    "ce_id": "is not a UUID",
+    "ce_time": "is not an RFC 3339 moment",
+    "ce_sequence": "is not a number",
+}
+
+
 def read_envelope(headers: Iterable[tuple[str, bytes | None]]) -> Envelope:
     """Read the headers of a record. Raises `Malformed` naming the header that is missing or unreadable."""
     raw: Mapping[str, bytes | None] = dict(headers)
+    name = ""
 
-    def text(name: str) -> str:
-        value = raw.get(name)
+    def given(header: str) -> bytes:
+        nonlocal name
+        name = header
+        value = raw.get(header)
         if value is None:
-            raise Malformed(name, "the header is missing; CloudEvents 1.0 in binary mode is expected")
-        try:
-            return value.decode()
-        except UnicodeDecodeError:
-            raise Malformed(name, "the header is not UTF-8") from None
+            raise Malformed(header, "the header is missing; CloudEvents 1.0 in binary mode is expected")
+        return value
 
-    version = text("ce_specversion")
-    if version != "1.0":
-        raise Malformed("ce_specversion", "only CloudEvents 1.0 is understood")
     try:
-        event_id = UUID(text("ce_id"))
-    except ValueError as error:
-        raise error if isinstance(error, Malformed) else Malformed("ce_id", "is not a UUID") from None
-    try:
-        moment = datetime.fromisoformat(text("ce_time"))
-    except ValueError as error:
-        raise error if isinstance(error, Malformed) else Malformed("ce_time", "is not an RFC 3339 moment") from None
-    if moment.tzinfo is None:
-        raise Malformed("ce_time", "has no time zone")
-    sequence: int | None = None
-    if "ce_sequence" in raw:
-        try:
-            sequence = int(text("ce_sequence"))
-        except ValueError as error:
-            raise error if isinstance(error, Malformed) else Malformed("ce_sequence", "is not a number") from None
-        if sequence < 1:
+        if given("ce_specversion") != b"1.0":
+            raise Malformed("ce_specversion", "only CloudEvents 1.0 is understood")
+        event_id = UUID(given("ce_id").decode())
+        moment = _moment(given("ce_time"))
+        sequence = int(given("ce_sequence").decode()) if "ce_sequence" in raw else None
+        if sequence is not None and sequence < 1:
             raise Malformed("ce_sequence", "is below 1")
+        kind, source = given("ce_type").decode(), given("ce_source").decode()
+        subject = given("ce_subject").decode()
+    except Malformed:
+        raise
+    except UnicodeDecodeError:
+        raise Malformed(name, "the header is not UTF-8") from None
+    except ValueError:
+        raise Malformed(name, _WRONG[name]) from None
     traceparent = raw.get("traceparent")
     return Envelope(
-        id=event_id,
-        type=text("ce_type"),
-        source=text("ce_source"),
-        time=moment,
-        subject=text("ce_subject"),
-        sequence=sequence,
-        traceparent=traceparent.decode("ascii", "replace") if traceparent is not None else None,
+        event_id,
+        kind,
+        source,
+        moment,
+        subject,
+        sequence,
+        traceparent.decode("ascii", "replace") if traceparent is not None else None,
     )
