@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from uuid_utils import uuid7
+
 from shared.db import Connection
 from shared.events.envelope import Event
-from shared.ids import new_id
 from shared.telemetry import EVENTS_RECORDED, current_traceparent
 
 __all__ = ["EVENT_BYTES_MAX", "EventTooLarge", "Fact", "record"]
@@ -15,6 +16,10 @@ __all__ = ["EVENT_BYTES_MAX", "EventTooLarge", "Fact", "record"]
 EVENT_BYTES_MAX = 512 * 1024
 
 INSERT = """
+INSERT INTO outbox (event_id, topic, key, sequence, type, occurred_at, traceparent, payload)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+"""
+INSERT_MANY = """
 INSERT INTO outbox (event_id, topic, key, sequence, type, occurred_at, traceparent, payload)
 SELECT f.event_id, f.topic, f.key, f.sequence, f.type, $6::timestamptz, f.traceparent, f.payload
 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $7::text[], $8::bytea[])
@@ -45,22 +50,29 @@ async def record(conn: Connection, facts: Sequence[Fact], *, now: datetime) -> N
     """
     if not facts:
         return
-    bodies = [fact.event.to_bytes() for fact in facts]
-    for fact, body in zip(facts, bodies, strict=True):
+    events = [fact.event for fact in facts]
+    types = [type(event).__name__ for event in events]
+    bodies = [event.to_bytes() for event in events]
+    for name, body in zip(types, bodies, strict=True):
         if len(body) > EVENT_BYTES_MAX:
-            raise EventTooLarge(f"{type(fact.event).__name__} has {len(body)} bytes; {EVENT_BYTES_MAX} is the most")
+            raise EventTooLarge(f"{name} has {len(body)} bytes; {EVENT_BYTES_MAX} is the most")
     current = current_traceparent()
-    types = [type(fact.event).__name__ for fact in facts]
-    await conn.execute(
-        INSERT,
-        [new_id() for _ in facts],
-        [fact.event.topic for fact in facts],
-        [fact.event.subject for fact in facts],
-        [fact.sequence for fact in facts],
-        types,
-        now,
-        [fact.traceparent or current for fact in facts],
-        bodies,
-    )
+    if len(facts) == 1:  # most transactions: a plain statement costs half as much as one of arrays
+        event, sequence, traceparent = facts[0]
+        await conn.execute(
+            INSERT, uuid7(), event.topic, event.subject, sequence, types[0], now, traceparent or current, bodies[0]
+        )
+    else:
+        await conn.execute(
+            INSERT_MANY,
+            [uuid7() for _ in facts],
+            [event.topic for event in events],
+            [event.subject for event in events],
+            [fact.sequence for fact in facts],
+            types,
+            now,
+            [fact.traceparent or current for fact in facts],
+            bodies,
+        )
     for name, count in Counter(types).items():
         EVENTS_RECORDED.labels(name).inc(count)
