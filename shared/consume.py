@@ -253,29 +253,34 @@ class Consumer:
     ) -> list[Item]:
         """The items that are new, in order; remembers their versions and ids in this transaction."""
         topic = self.subscription.topic
-        envelopes = [item.envelope for item in items if item.envelope is not None]
-        subjects = {envelope.subject for envelope in envelopes if envelope.sequence is not None}
-        before = await inbound.find_versions(conn, topic, list(subjects)) if subjects else {}
-        ids = [envelope.id for envelope in envelopes if envelope.sequence is None]
+        highest: dict[str, int] = {}
+        ids = []
+        for item in items:
+            if (envelope := item.envelope) is None:
+                continue
+            if envelope.sequence is None:
+                ids.append(envelope.id)
+            elif envelope.sequence > highest.get(envelope.subject, 0):
+                highest[envelope.subject] = envelope.sequence
+        # a key that is not among those raised has seen all of these versions
+        before = await inbound.raise_versions(conn, topic, highest) if highest else {}
+        seen = {key: before[key] or 0 if key in before else highest[key] for key in highest}
         new_ids = await inbound.add_to_inbox(conn, ids, now) if ids else set()
-        seen = dict(before)
         wanted = []
         for item in items:
-            name = _type_of(item)
-            if item.envelope is not None and not _is_new(item.envelope, seen, new_ids):
-                outcomes.append((name, "duplicate"))
+            envelope = item.envelope
+            if envelope is not None and not _is_new(envelope, seen, new_ids):
+                outcomes.append((_type_of(item), "duplicate"))
                 continue
-            if item.envelope is not None and item.envelope.sequence is not None:
-                if item.envelope.sequence > seen.get(item.envelope.subject, item.envelope.sequence - 1) + 1:
-                    outcomes.append((name, "gap"))
-                seen[item.envelope.subject] = item.envelope.sequence
+            if envelope is not None and envelope.sequence is not None:
+                last = seen[envelope.subject]
+                if last and envelope.sequence > last + 1:
+                    outcomes.append((_type_of(item), "gap"))
+                seen[envelope.subject] = envelope.sequence
             if item.body is None and not item.tombstone:
-                outcomes.append((name, "ignored"))
+                outcomes.append((_type_of(item), "ignored"))
             else:
                 wanted.append(item)
-        moved = {key: version for key, version in seen.items() if before.get(key) != version}
-        if moved:
-            await inbound.save_versions(conn, topic, moved)
         return wanted
 
     # -- one by one, and setting aside -------------------------------------------------------------------------------
@@ -429,7 +434,7 @@ class _ParkedKey(Exception):
 def _is_new(envelope: Envelope, seen: Mapping[str, int], new_ids: set[UUID]) -> bool:
     """Whether this message was not applied before. Takes a command's id out of `new_ids`: its twin is no more new."""
     if envelope.sequence is not None:
-        return envelope.sequence > seen.get(envelope.subject, 0)
+        return envelope.sequence > seen[envelope.subject]
     if envelope.id in new_ids:
         new_ids.remove(envelope.id)
         return True

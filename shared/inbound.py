@@ -1,4 +1,4 @@
-"""Every statement of the consuming side: offsets, versions, the inbox, parked keys."""
+"""Every statement of the consuming side: offsets, versions, the inbox, parked keys. PostgreSQL 18 (RETURNING old)."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -10,11 +10,10 @@ __all__ = [
     "add_to_inbox",
     "find_offsets",
     "find_parked",
-    "find_versions",
     "lock_offsets",
     "park",
+    "raise_versions",
     "save_offsets",
-    "save_versions",
 ]
 
 
@@ -54,24 +53,21 @@ async def save_offsets(conn: Connection, topic: str, offsets: Mapping[int, int])
     )
 
 
-async def find_versions(conn: Connection, topic: str, keys: Sequence[str]) -> dict[str, int]:
-    """Last version seen per key. The partition's lock protects them: a key never changes its partition."""
+async def raise_versions(conn: Connection, topic: str, versions: Mapping[str, int]) -> dict[str, int | None]:
+    """Remember the last version per key where it is newer; returns what stood there before, for those keys only.
+
+    None stands for a key that was never seen. The partition's lock protects them: a key never changes its partition.
+    """
     rows = await conn.fetch(
-        "SELECT key, sequence FROM consumed_version WHERE topic = $1 AND key = ANY($2::text[])", topic, keys
-    )
-    return {row["key"]: row["sequence"] for row in rows}
-
-
-async def save_versions(conn: Connection, topic: str, versions: Mapping[str, int]) -> None:
-    """Remember the last version seen per key."""
-    await conn.execute(
-        "INSERT INTO consumed_version (topic, key, sequence) "
+        "INSERT INTO consumed_version AS c (topic, key, sequence) "
         "SELECT $1, v.key, v.sequence FROM unnest($2::text[], $3::bigint[]) AS v (key, sequence) "
-        "ON CONFLICT (topic, key) DO UPDATE SET sequence = excluded.sequence",
+        "ON CONFLICT (topic, key) DO UPDATE SET sequence = excluded.sequence WHERE c.sequence < excluded.sequence "
+        "RETURNING c.key, old.sequence AS before",
         topic,
         list(versions),
         list(versions.values()),
     )
+    return {row["key"]: row["before"] for row in rows}
 
 
 async def add_to_inbox(conn: Connection, ids: Sequence[UUID], now: datetime) -> set[UUID]:
