@@ -11,9 +11,9 @@ import zlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import NamedTuple
+from uuid import UUID
 
 import asyncpg
 from aiokafka import AIOKafkaProducer
@@ -58,6 +58,7 @@ class Relay:
 
     def __init__(self, service: str, database: Database, dsn: str, bootstrap: str, stopping: asyncio.Event) -> None:
         self._service = service
+        self._source = f"lapak/{service}"
         self._database = database
         self._dsn = dsn
         self._bootstrap = bootstrap
@@ -83,6 +84,10 @@ class Relay:
                 "tcp_keepalives_interval": "1",
                 "tcp_keepalives_count": "3",
                 "statement_timeout": "30s",
+                # a delete that is lost in a crash of the database means a duplicate, which consumers refuse anyway
+                "synchronous_commit": "off",
+                # the plan for "not among those being sent" must know how many they are
+                "plan_cache_mode": "force_custom_plan",
             },
             command_timeout=35,
         )
@@ -185,47 +190,41 @@ class Relay:
 
     async def _publish(self, producer: AIOKafkaProducer, rows: Sequence[asyncpg.Record]) -> None:
         """Send rows in order, a record batch per partition at a time, and return when all are acknowledged."""
-        by_partition: dict[tuple[str, int], list[asyncpg.Record]] = defaultdict(list)
-        counts: dict[str, int] = {}
-        for row in rows:
-            topic = row["topic"]
-            if topic not in counts:
-                counts[topic] = len(await producer.partitions_for(topic))
-            by_partition[topic, partition_of(row["key"].encode(), counts[topic])].append(row)
-        waiting = [self._send(producer, topic, partition, part) for (topic, partition), part in by_partition.items()]
+        by_partition: dict[tuple[str, int], list[Record]] = defaultdict(list)
+        partitions: dict[str, int] = {}
+        types: Counter[str] = Counter()
+        for _, event_id, topic, key, sequence, kind, occurred_at, traceparent, payload in rows:
+            if topic not in partitions:
+                partitions[topic] = len(await producer.partitions_for(topic))
+            subject = key.encode()
+            envelope = Envelope(event_id, kind, self._source, occurred_at, key, sequence, traceparent)
+            by_partition[topic, partition_of(subject, partitions[topic])].append(
+                Record(event_id, subject, payload, write_headers(envelope))
+            )
+            types[kind] += 1
+        waiting = [_send(producer, topic, partition, part) for (topic, partition), part in by_partition.items()]
         await asyncio.gather(*waiting)
-        for name, count in Counter(row["type"] for row in rows).items():
+        for name, count in types.items():
             EVENTS_RELAYED.labels(name).inc(count)
 
-    async def _send(
-        self, producer: AIOKafkaProducer, topic: str, partition: int, rows: Sequence[asyncpg.Record]
-    ) -> None:
-        batch = producer.create_batch()
-        for row in rows:
-            record = self._record(row)
-            if batch.append(**record) is None:
-                batch.close()
-                await (await producer.send_batch(batch, topic, partition=partition))
-                batch = producer.create_batch()
-                if batch.append(**record) is None:
-                    raise ValueError(f"event {row['event_id']} does not fit into a Kafka request")
-        batch.close()
-        await (await producer.send_batch(batch, topic, partition=partition))
 
-    def _record(self, row: asyncpg.Record) -> dict[str, Any]:
-        occurred_at: datetime = row["occurred_at"]
-        envelope = Envelope(
-            id=row["event_id"],
-            type=row["type"],
-            source=f"lapak/{self._service}",
-            time=occurred_at,
-            subject=row["key"],
-            sequence=row["sequence"],
-            traceparent=row["traceparent"],
-        )
-        return {
-            "key": row["key"].encode(),
-            "value": row["payload"],
-            "timestamp": None,
-            "headers": write_headers(envelope),
-        }
+class Record(NamedTuple):
+    """A row as Kafka takes it."""
+
+    event_id: UUID
+    key: bytes
+    value: bytes
+    headers: list[tuple[str, bytes]]
+
+
+async def _send(producer: AIOKafkaProducer, topic: str, partition: int, records: Sequence[Record]) -> None:
+    batch = producer.create_batch()
+    for event_id, key, value, headers in records:
+        if batch.append(key=key, value=value, timestamp=None, headers=headers) is None:
+            batch.close()
+            await (await producer.send_batch(batch, topic, partition=partition))
+            batch = producer.create_batch()
+            if batch.append(key=key, value=value, timestamp=None, headers=headers) is None:
+                raise ValueError(f"event {event_id} does not fit into a Kafka request")
+    batch.close()
+    await (await producer.send_batch(batch, topic, partition=partition))

@@ -15,7 +15,6 @@ from shared.crypto import Sealer
 from shared.db import Connection
 from shared.errors import Refused
 from shared.events.envelope import Envelope, Message
-from shared.relay import Relay
 from shared.timers import run_timers, set_timer
 from tests.conftest import SECRET_KEYS, FreshDatabase
 from tests.integration.backbone import (
@@ -311,7 +310,7 @@ async def test_a_relay_whose_broker_does_not_answer_ends_when_told_and_keeps_the
         sending.set()
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(Relay, "_send", hang)
+    monkeypatch.setattr("shared.relay._send", hang)
     await publish(fresh.database, topic, "a", [1, 2, 3])
     async with asyncio.timeout(20):
         async with relaying(fresh, broker):
