@@ -34,6 +34,7 @@ STALE_SECONDS = 30.0
 GRACEFUL_SECONDS = 12.0
 STOP_SECONDS = 15.0
 PING_SECONDS = 2.0
+COMMIT_SECONDS = 2.0
 
 logger = get_logger()
 
@@ -210,7 +211,7 @@ class Stream:
         while not self.stopping.is_set():
             for topic in self._consumers:
                 consumer = self.kafka_consumer(topic)
-                if consumer is None or not self._standing[topic].joined:
+                if consumer is None or not self._standing[topic].joined or self.stopping.is_set():
                     continue
                 self._forget_lag(topic, {partition.partition for partition in consumer.assignment()})
                 async with self.database.read() as conn:
@@ -227,8 +228,11 @@ class Stream:
                     if offset is not None:
                         commits[partition] = offset
                 if commits:
-                    with suppress(KafkaError):  # only for tools: a rebalance in between does no harm
-                        await consumer.commit(commits)
+                    # only for tools: a rebalance in between does no harm. aiokafka tries for ever when the consumer
+                    # was stopped meanwhile, and the service would never end
+                    with suppress(KafkaError, TimeoutError):
+                        async with asyncio.timeout(COMMIT_SECONDS):
+                            await consumer.commit(commits)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.stopping.wait(), REPORT_SECONDS)
 

@@ -1,0 +1,49 @@
+"""A consumer that is told to end, ends; whatever it is in the midst of."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from shared.consume import Subscription
+from tests.conftest import FreshDatabase
+from tests.integration.backbone import Counted, add, headers, make_counters, make_topic, producer, reading, until
+
+MakeDatabase = Callable[[str], Awaitable[FreshDatabase]]
+SetEnv = Callable[[dict[str, str]], None]
+
+
+async def test_a_stream_that_is_stopped_while_it_tells_kafka_its_offsets_ends(
+    make_database: MakeDatabase, broker: str, setenv: SetEnv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aiokafka's commit tries for ever when its consumer was stopped meanwhile."""
+    fresh, topic = await make_database("vendor"), await make_topic(broker, partitions=1)
+    await make_counters(fresh.database)
+    body = Counted(counter="a", add=1).to_bytes()
+    async with (
+        producer(broker) as out,
+        reading(fresh, broker, Subscription(topic, on={Counted: add}), setenv) as reader,
+    ):
+        await until(lambda: reader.stream.health()[topic][0])
+        kafka = reader.stream.kafka_consumer(topic)
+        assert kafka is not None
+        commit, committing, stopped = kafka._coordinator.commit_offsets, asyncio.Event(), asyncio.Event()
+
+        async def late(*arguments: Any) -> None:
+            committing.set()
+            await stopped.wait()
+            kafka._coordinator.coordinator_dead()  # what a request in flight does when its connection is closed
+            await commit(*arguments)
+
+        monkeypatch.setattr(kafka._coordinator, "commit_offsets", late)
+        await out.send_and_wait(topic, body, key=b"a", headers=headers("a", 1))
+        async with asyncio.timeout(10):
+            await committing.wait()
+        reader.stopping.set()
+        await reader.stream.stop()
+        stopped.set()
+        _, still = await asyncio.wait(reader.tasks, timeout=10)
+        for task in still:
+            task.cancel()
+        assert not still
