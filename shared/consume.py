@@ -216,7 +216,7 @@ class Consumer:
         if await inbound.find_parked(conn, topic, keys):
             raise _ParkedKey
         await self._work(conn, fresh, outcomes)
-        await inbound.save_offsets(conn, topic, {p: max(o, standing[p]) for p, o in last.items()})
+        await inbound.save_offsets(conn, topic, last)
 
     async def _work(self, conn: Connection, items: Sequence[Item], outcomes: list[tuple[str, str]]) -> None:
         """Refuse duplicates and call the handlers, in order."""

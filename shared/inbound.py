@@ -42,11 +42,11 @@ async def lock_offsets(conn: Connection, topic: str, partitions: Sequence[int]) 
 
 
 async def save_offsets(conn: Connection, topic: str, offsets: Mapping[int, int]) -> None:
-    """Move the offsets; the rows are locked already."""
+    """Move the offsets forward; the rows are locked already."""
     await conn.execute(
         "UPDATE consumer_offset AS c SET next_offset = n.next_offset "
         "FROM unnest($2::int[], $3::bigint[]) AS n (partition, next_offset) "
-        "WHERE c.topic = $1 AND c.partition = n.partition",
+        "WHERE c.topic = $1 AND c.partition = n.partition AND c.next_offset < n.next_offset",
         topic,
         list(offsets),
         list(offsets.values()),
