@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test check bench lock clean
+.PHONY: help setup demo up down test check bench chaos lock clean
 MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
@@ -74,12 +74,15 @@ check: setup  ## Lint, format, types, import contracts, event contracts
 bench: setup  ## Measure: throughput, latency, allocation
 	@$(BIN)/python -m tests.bench
 
+chaos: setup  ## Kill services and servers under load for minutes, account for every event (CHAOS="--seed 7" repeats)
+	@$(BIN)/python -m tests.chaos $(CHAOS)
+
 lock: setup  ## Resolve the requirements anew (after a change in pyproject.toml)
 	@$(MAKE) -s $(UV)
 	@$(SAY) "requirements/runtime.txt"
 	@$(UV) pip compile pyproject.toml --quiet --universal --generate-hashes --no-header --no-emit-index-url -o requirements/runtime.txt
 	@$(SAY) "requirements/dev.txt"
-	@$(UV) pip compile pyproject.toml --quiet --universal --generate-hashes --no-header --no-emit-index-url --group local --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	@$(UV) pip compile pyproject.toml --quiet --universal --generate-hashes --no-header --no-emit-index-url --group local --group dev --group bench -c requirements/runtime.txt -o requirements/dev.txt
 
 clean:  ## Stop the stacks and remove var/ and .venv
 	@if [ -x $(BIN)/python ] && [ -d var ]; then for stack in var/*/stack.json; do \

@@ -22,7 +22,7 @@ from shared.stream import POLL_MS, RECORDS_MAX, Stream
 from tests.bench.measure import Comparison, Context, NotMeasured, in_turn
 from tests.bench.parts import NOW, PARTITIONS, Noted, bench_database, fresh_topic, records, send_batches
 
-__all__ = ["measure", "measure_guard"]
+__all__ = ["AGGREGATES", "SECONDS_MAX", "Filled", "filled", "measure", "measure_guard"]
 
 EVENTS = 20_000
 AGGREGATES = 5_000
@@ -62,11 +62,11 @@ class _TimedConsumer(Consumer):
             self.done.set()
 
 
-class _Bench:
+class Filled:
     """A filled topic and a database that can be emptied again."""
 
-    def __init__(self, context: Context, database: Database, settings: ServiceSettings, topic: str) -> None:
-        self.number = context.size(EVENTS)
+    def __init__(self, number: int, database: Database, settings: ServiceSettings, topic: str) -> None:
+        self.number = number
         self.database = database
         self.settings = settings
         self.subscription = Subscription(topic, on_many={Noted: _apply})
@@ -144,14 +144,18 @@ class _Bench:
         async with self.database.transaction() as conn:
             standing = await inbound.lock_offsets(conn, topic, list(last))
             await inbound.find_parked(conn, topic, list(keys))
-            seen = await inbound.find_versions(conn, topic, [key.decode() for key in keys])
-            bodies = []
+            newest: dict[str, int] = {}
+            numbered = []
             for record in batch:
                 key, sequence = record.key.decode(), int(dict(record.headers)["ce_sequence"])
-                if record.offset >= standing[record.partition] and sequence > seen.get(key, 0):
-                    seen[key] = sequence
+                newest[key] = max(newest.get(key, 0), sequence)
+                numbered.append((key, sequence, record))
+            before = await inbound.raise_versions(conn, topic, newest)
+            bodies = []
+            for key, sequence, record in numbered:
+                if record.offset >= standing[record.partition] and key in before and sequence > (before[key] or 0):
+                    before[key] = sequence
                     bodies.append(Noted.from_bytes(record.value))
-            await inbound.save_versions(conn, topic, seen)
             await _apply_bodies(conn, bodies)
             await inbound.save_offsets(conn, topic, last)
 
@@ -190,19 +194,21 @@ class _Bench:
 
 
 @asynccontextmanager
-async def _bench(context: Context) -> AsyncIterator[_Bench]:
+async def filled(context: Context, events: int = EVENTS) -> AsyncIterator[Filled]:
+    """A topic with so many events (half in a quick run), and an empty database."""
+    number = context.size(events)
     bootstrap = context.running.kafka
     topic = await fresh_topic(bootstrap)
     producer = await open_producer(bootstrap, "lapak-bench")
     try:
-        await send_batches(producer, topic, records(context.size(EVENTS), AGGREGATES))
+        await send_batches(producer, topic, records(number, AGGREGATES))
     finally:
         await producer.stop()
     async with bench_database(context.running) as (database, dsn):
         await database.pool.execute(TABLE)
         variables = services.environment(context.running, "bench", dsn, 0)
         given = {name.removeprefix("LAPAK_").lower(): value for name, value in variables.items()}
-        yield _Bench(context, database, ServiceSettings.model_validate(given), topic)
+        yield Filled(number, database, ServiceSettings.model_validate(given), topic)
 
 
 def measure(context: Context) -> list[Comparison]:
@@ -211,7 +217,7 @@ def measure(context: Context) -> list[Comparison]:
 
 
 async def _measure(context: Context) -> Comparison:
-    async with _bench(context) as bench:
+    async with filled(context) as bench:
         comparison = Comparison("consumed with exactly-once effect", "events/s", 0.9, "higher")
         return await in_turn(context, comparison, bench.through_stream, bench.by_hand)
 
@@ -222,7 +228,7 @@ def measure_guard(context: Context) -> list[Comparison]:
 
 
 async def _measure_guard(context: Context) -> Comparison:
-    async with _bench(context) as bench:
+    async with filled(context) as bench:
         kept = await bench.batches()
         comparison = Comparison("the exactly-once guard", "events/s", 0.95, "higher")
         return await in_turn(context, comparison, lambda: bench.guarded(kept), lambda: bench.unguarded(kept))

@@ -1,41 +1,47 @@
 """The memory of a service that is ready and has nothing to do."""
 
-import sys
-
 import psutil
+import uvloop
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from deploy.local import services, stack
-from deploy.local.processes import HOST, free_port
-from tests.bench.measure import Comparison, Context
+from deploy.local import stack
+from shared.kafka import TOPICS
+from tests.bench.measure import Comparison, Context, NotMeasured
+from tests.bench.servers import started
 
 __all__ = ["measure"]
 
-SERVICE = "vendor"
 MEGABYTES_MAX = 120.0
 
 
 def measure(context: Context) -> list[Comparison]:
-    """Resident megabytes of the vendor service and its children, once it says that it is ready; a start per round."""
+    """Resident megabytes of the largest of the four services with its children, once it is ready; a start per round."""
     running = context.running
-    dsn = stack.provision(running, [SERVICE])[SERVICE]
+    dsns = stack.provision(running)
     stack.topics(running)
-    comparison = Comparison("memory of one idle service", "MB", 1.0, "lower")
+    if number := uvloop.run(_records(running.kafka)):
+        raise NotMeasured(f"the topics hold {number} records: services that read them are not idle")
+    comparison = Comparison("memory of one idle service, the largest of four", "MB", 1.0, "lower")
     context.advance()
     for _ in range(context.rounds):
-        port = free_port()
-        pid = stack.spawn(
-            running.name,
-            SERVICE,
-            [sys.executable, "-m", "services.cli", "run", SERVICE, "--migrate"],
-            services.environment(running, SERVICE, dsn, port),
-            address=f"{HOST}:{port}",
-        )
-        try:
-            services.wait_ready(running, SERVICE, f"http://{HOST}:{port}")
-            process = psutil.Process(pid)
-            family = [process, *process.children(recursive=True)]
-            comparison.add(sum(one.memory_info().rss for one in family) / 1e6, MEGABYTES_MAX)
-        finally:
-            stack.stop_process(running.name, SERVICE)
+        comparison.add(max(_megabytes(running, service, dsn) for service, dsn in dsns.items()), MEGABYTES_MAX)
         context.advance()
     return [comparison]
+
+
+def _megabytes(running: stack.Running, service: str, dsn: str) -> float:
+    with started(running, service, dsn) as (_, pid):
+        process = psutil.Process(pid)
+        family = [process, *process.children(recursive=True)]
+        return sum(one.memory_info().rss for one in family) / 1e6
+
+
+async def _records(bootstrap: str) -> int:
+    """How many records the services' topics hold."""
+    reader = AIOKafkaConsumer(bootstrap_servers=bootstrap)
+    await reader.start()
+    try:
+        ends = await reader.end_offsets([TopicPartition(t.name, n) for t in TOPICS for n in range(t.partitions)])
+        return sum(ends.values())
+    finally:
+        await reader.stop()

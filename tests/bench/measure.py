@@ -1,5 +1,6 @@
 """What a measurement is: ours and its limit in turn, medians of some rounds, and how far the rounds lie apart."""
 
+import gc
 import os
 import platform
 import statistics
@@ -87,13 +88,18 @@ class Comparison:
 
 async def in_turn(context: Context, comparison: Comparison, ours: Side, limit: Side) -> Comparison:
     """Measure both in turn, the first of a round being the second of the next; a round before the first is dropped."""
+
+    async def turn(side: Side) -> float:
+        gc.collect()  # a collection of what the other side left would hit this one, by chance
+        return await side()
+
     for number in range(context.rounds + 1):
         if number % 2:
-            value_limit = await limit()
-            value_ours = await ours()
+            value_limit = await turn(limit)
+            value_ours = await turn(ours)
         else:
-            value_ours = await ours()
-            value_limit = await limit()
+            value_ours = await turn(ours)
+            value_limit = await turn(limit)
         if number:
             comparison.add(value_ours, value_limit)
         context.advance()

@@ -36,11 +36,13 @@ class Noted(Event):
 
 
 @asynccontextmanager
-async def bench_database(running: Running, *, size: int = 4) -> AsyncIterator[tuple[Database, str]]:
-    """An empty database with the mechanisms' tables, and its DSN; dropped at the end."""
+async def bench_database(
+    running: Running, *, size: int = 4, service: str = "bench"
+) -> AsyncIterator[tuple[Database, str]]:
+    """An empty database with the mechanisms' tables (and those of a service), and its DSN; dropped at the end."""
     name = f"bench_{uuid4().hex[:12]}"
     dsn = stack.provision(running, [name])[name]
-    await migrate(dsn, "bench")
+    await migrate(dsn, service)
     database = await open_database(dsn, size=size, name="lapak-bench")
     try:
         yield database, dsn
