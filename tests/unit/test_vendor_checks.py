@@ -3,6 +3,7 @@
 from datetime import date
 
 import pytest
+from lokal import wilayah
 
 from services.vendor import areas, checks
 from services.vendor.checks import FieldRefused, Warned
@@ -163,6 +164,16 @@ def test_a_real_landline_of_area_0628_is_not_taken_for_a_mobile() -> None:
 
 
 # ---- area
+
+
+def test_the_table_of_areas_is_what_lokal_knows_of_the_province() -> None:
+    found: dict[str, str] = {}
+    parents = [areas.PROVINCE]
+    for _ in ("city", "kecamatan", "kelurahan"):
+        children = [child for parent in parents for child in wilayah.list_wilayah(parent)]
+        found.update((child.code, child.name) for child in children)
+        parents = [child.code for child in children]
+    assert dict(areas.areas()) == found
 
 
 def test_the_province_has_its_official_numbers_of_areas() -> None:
