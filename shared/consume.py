@@ -1,7 +1,7 @@
 """Consuming with exactly-once effect: the offset moves in the transaction of the work.
 
 FastStream's batch subscribers bring the records (MANUAL ack, `earliest`, a parser and decoder that cannot raise); a
-`Consumer` below applies them. Where we stand in each partition is a row in the service's own database, locked first in
+`Consumer` below applies them. Where we stand in each partition is a row in the service's own database, moved first in
 every transaction: a zombie's late batch finds its records done and skips them. The publisher's duplicates are refused
 by the aggregate's version (`ce_sequence`), commands by their id. See `docs/decisions/0005-consume.md`.
 """
@@ -205,18 +205,19 @@ class Consumer:
         for item in items:
             first.setdefault(item.record.partition, item.record.offset)
             last[item.record.partition] = item.record.offset + 1
-        standing = await inbound.lock_offsets(conn, topic, list(first))
+        before, any_parked = await inbound.move_offsets(conn, topic, last)
         fresh = []
         for item in items:
-            if item.record.offset >= standing[item.record.partition]:
+            partition = item.record.partition
+            if item.record.offset >= before.get(partition, last[partition]):
                 fresh.append(item)
             else:
                 outcomes.append((_type_of(item), "duplicate"))
-        keys = [item.record.key for item in fresh if item.record.key is not None]
-        if await inbound.find_parked(conn, topic, keys):
-            raise _ParkedKey
+        if any_parked or before != first:  # somebody else may have parked a key while we waited for the offsets
+            keys = [item.record.key for item in fresh if item.record.key is not None]
+            if await inbound.find_parked(conn, topic, keys):
+                raise _ParkedKey
         await self._work(conn, fresh, outcomes)
-        await inbound.save_offsets(conn, topic, last)
 
     async def _work(self, conn: Connection, items: Sequence[Item], outcomes: list[tuple[str, str]]) -> None:
         """Refuse duplicates and call the handlers, in order."""
@@ -323,7 +324,7 @@ class Consumer:
         await dead_letters.add(
             conn, self._sealer, record, message_type=_type_of(item), state="waiting", now=self._clock.now()
         )
-        await inbound.save_offsets(conn, record.topic, {record.partition: record.offset + 1})
+        await inbound.move_offsets(conn, record.topic, {record.partition: record.offset + 1})
         outcomes.append((_type_of(item), "parked"))
         return True
 
@@ -334,10 +335,9 @@ class Consumer:
         record, now = item.record, self._clock.now()
         try:
             async with self._database.transaction() as conn:
-                standing = await inbound.lock_offsets(conn, record.topic, [record.partition])
-                if record.offset >= standing[record.partition]:
+                moved, _ = await inbound.move_offsets(conn, record.topic, {record.partition: record.offset + 1})
+                if moved:
                     await self._answer(conn, item, refusal, now)
-                    await inbound.save_offsets(conn, record.topic, {record.partition: record.offset + 1})
         except Exception as error:  # the edge: an answer that fails is this record's trouble, not the partition's
             if is_outage(error):
                 raise
@@ -364,8 +364,8 @@ class Consumer:
         """Set a record aside, park its key, and stop after a run of them."""
         record, now = item.record, self._clock.now()
         async with self._database.transaction() as conn:
-            standing = await inbound.lock_offsets(conn, record.topic, [record.partition])
-            if is_first := record.offset >= standing[record.partition]:
+            moved, _ = await inbound.move_offsets(conn, record.topic, {record.partition: record.offset + 1})
+            if moved:
                 letter = await dead_letters.add(
                     conn,
                     self._sealer,
@@ -380,8 +380,7 @@ class Consumer:
                 await dead_letters.notice(conn, letter, self.service, record, error, now)
                 if record.key is not None:
                     await inbound.park(conn, record.topic, record.key, now)
-                await inbound.save_offsets(conn, record.topic, {record.partition: record.offset + 1})
-        if not is_first:  # another consumer of this partition dealt with it meanwhile
+        if not moved:  # another consumer of this partition dealt with it meanwhile
             return
         logger.error(
             "consume.dead_letter",

@@ -11,9 +11,9 @@ __all__ = [
     "find_offsets",
     "find_parked",
     "lock_offsets",
+    "move_offsets",
     "park",
     "raise_versions",
-    "save_offsets",
 ]
 
 
@@ -41,16 +41,26 @@ async def lock_offsets(conn: Connection, topic: str, partitions: Sequence[int]) 
     return {row["partition"]: row["next_offset"] for row in rows}
 
 
-async def save_offsets(conn: Connection, topic: str, offsets: Mapping[int, int]) -> None:
-    """Move the offsets forward; the rows are locked already."""
-    await conn.execute(
-        "UPDATE consumer_offset AS c SET next_offset = n.next_offset "
-        "FROM unnest($2::int[], $3::bigint[]) AS n (partition, next_offset) "
-        "WHERE c.topic = $1 AND c.partition = n.partition AND c.next_offset < n.next_offset",
+async def move_offsets(conn: Connection, topic: str, offsets: Mapping[int, int]) -> tuple[dict[int, int], bool]:
+    """Move the next offset of these partitions forward, and hold the rows until the transaction ends.
+
+    Gives where those that moved stood before (one that was there already is left out), and whether any key of the topic
+    was parked when this statement began: who parks a key moves its partition's offset with it, so that is enough to
+    know for a partition that still stood where we knew it to stand.
+    """
+    rows = await conn.fetch(
+        "INSERT INTO consumer_offset AS c (topic, partition, next_offset) "
+        "SELECT $1, n.partition, n.next_offset FROM unnest($2::int[], $3::bigint[]) AS n (partition, next_offset) "
+        "ORDER BY n.partition "
+        "ON CONFLICT (topic, partition) DO UPDATE SET next_offset = excluded.next_offset "
+        "WHERE c.next_offset < excluded.next_offset "
+        "RETURNING c.partition, coalesce(old.next_offset, 0) AS before, "
+        "EXISTS (SELECT FROM parked_key AS p WHERE p.topic = $1) AS parked",
         topic,
         list(offsets),
         list(offsets.values()),
     )
+    return {row["partition"]: row["before"] for row in rows}, any(row["parked"] for row in rows)
 
 
 async def raise_versions(conn: Connection, topic: str, versions: Mapping[str, int]) -> dict[str, int | None]:

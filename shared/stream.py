@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
@@ -25,7 +26,7 @@ from shared.telemetry import CONSUMER_LAG, get_logger
 __all__ = ["Stream", "UnsafeSubscriber", "refuse_unsafe"]
 
 RECORDS_MAX = 500
-POLL_MS = 10
+POLL_MS = 500
 SESSION_TIMEOUT_MS = 10_000
 HEARTBEAT_MS = 2_000
 MAX_POLL_INTERVAL_MS = 300_000
@@ -51,6 +52,15 @@ async def _parse(message: Sequence[ConsumerRecord]) -> KafkaMessage:
 async def _decode(message: KafkaMessage) -> Sequence[ConsumerRecord]:
     records: Sequence[ConsumerRecord] = message.raw_message
     return records
+
+
+async def _next_batch(consumer: AIOKafkaConsumer) -> tuple[ConsumerRecord, ...]:
+    """What has arrived, as soon as something has; nothing after `POLL_MS`.
+
+    In place of FastStream's own, which after an empty poll sleeps for as long again, blind to what arrives meanwhile.
+    """
+    found = await consumer.getmany(timeout_ms=POLL_MS, max_records=RECORDS_MAX)
+    return tuple(chain.from_iterable(found.values()))
 
 
 class _Standing(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
@@ -154,6 +164,7 @@ class Stream:
                 logger.exception("consume.stopped", topic=topic)
                 await self.stopping.wait()
 
+        subscriber.get_msg = _next_batch  # type: ignore[method-assign]
         subscriber(apply)
         self._subscribers[topic] = subscriber
 

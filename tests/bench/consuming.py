@@ -142,8 +142,9 @@ class Filled:
         last = {record.partition: record.offset + 1 for record in batch}
         keys = {record.key for record in batch}
         async with self.database.transaction() as conn:
-            standing = await inbound.lock_offsets(conn, topic, list(last))
-            await inbound.find_parked(conn, topic, list(keys))
+            standing, any_parked = await inbound.move_offsets(conn, topic, last)
+            if any_parked:
+                await inbound.find_parked(conn, topic, list(keys))
             newest: dict[str, int] = {}
             numbered = []
             for record in batch:
@@ -153,11 +154,14 @@ class Filled:
             before = await inbound.raise_versions(conn, topic, newest)
             bodies = []
             for key, sequence, record in numbered:
-                if record.offset >= standing[record.partition] and key in before and sequence > (before[key] or 0):
+                if (
+                    record.offset >= standing.get(record.partition, last[record.partition])
+                    and key in before
+                    and sequence > (before[key] or 0)
+                ):
                     before[key] = sequence
                     bodies.append(Noted.from_bytes(record.value))
             await _apply_bodies(conn, bodies)
-            await inbound.save_offsets(conn, topic, last)
 
     async def batches(self) -> list[list[ConsumerRecord]]:
         """Every record of the topic in memory, in batches as the broker gives them."""

@@ -1,7 +1,7 @@
 """Any interleaving of deliver, redeliver, duplicate, reorder across keys, crash, restart, zombie and replay leaves the
 same stores as the plain sequence applied once."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from uuid import UUID
 
 import asyncpg
@@ -72,16 +72,17 @@ async def _nothing_is_parked(conn: Connection, topic: str, keys: Sequence[bytes]
     return set()
 
 
-async def _nothing_was_read(conn: Connection, topic: str, partitions: Sequence[int]) -> dict[int, int]:
-    await lock_offsets(conn, topic, partitions)
-    return dict.fromkeys(partitions, 0)
+async def _nothing_was_read(conn: Connection, topic: str, offsets: Mapping[int, int]) -> tuple[dict[int, int], bool]:
+    _, parked = await move_offsets(conn, topic, offsets)
+    return dict.fromkeys(offsets, 0), parked
 
 
-async def _the_offset_stays(conn: Connection, topic: str, offsets: object) -> None:
-    return None
+async def _the_offset_stays(conn: Connection, topic: str, offsets: Mapping[int, int]) -> tuple[dict[int, int], bool]:
+    standing = await inbound.lock_offsets(conn, topic, list(offsets))
+    return {partition: standing[partition] for partition in offsets}, True
 
 
-lock_offsets = inbound.lock_offsets
+move_offsets = inbound.move_offsets
 
 
 @pytest.mark.parametrize("commands", [False, True], ids=["events", "commands"])
@@ -89,8 +90,8 @@ lock_offsets = inbound.lock_offsets
     ("module", "name", "fault"),
     [
         (consume, "_is_new", lambda *_: True),
-        (inbound, "lock_offsets", _nothing_was_read),
-        (inbound, "save_offsets", _the_offset_stays),
+        (inbound, "move_offsets", _nothing_was_read),
+        (inbound, "move_offsets", _the_offset_stays),
         (inbound, "find_parked", _nothing_is_parked),
     ],
     ids=["versions and ids unchecked", "offsets unchecked", "offsets unmoved", "parked keys unknown"],
