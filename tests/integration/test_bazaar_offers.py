@@ -202,6 +202,58 @@ async def test_a_reserved_seat_given_back_goes_to_a_waiting_member_first(fair: F
     assert await fair.states([waiting[0]]) == ["offered"]
 
 
+async def rws_in_turn(fair: Fair, booths: int) -> list[str]:
+    """An allocated bazaar at which RWs take turns: applications of RW 003, 004, 001, 001, 002, a day after the other.
+
+    No RW has had a turn, so the first get the booths of the round, and RW 001 stands twice before RW 002.
+    """
+    rotation = [{"by": "rw", "measure": "turns"}, {"by": "vendor", "measure": "waiting_since"}]
+    bazaar_id = await fair.announce([site("one", booths)], policy={"rotation": rotation})
+    applications = []
+    for day, rw in enumerate(("003", "004", "001", "001", "002")):
+        fair.clock.moment = CLOSING - timedelta(days=6 - day)
+        applications += await fair.apply_all(bazaar_id, await fair.register(rw=rw))
+    await fair.allocate(bazaar_id)
+    assert await fair.states(applications) == ["offered"] * booths + ["queued"] * (5 - booths)
+    assert await by_place(fair, bazaar_id) == applications[booths:]
+    return applications
+
+
+async def test_where_rws_take_turns_two_booths_given_back_go_to_two_rws(fair: Fair) -> None:
+    applications = await rws_in_turn(fair, 2)
+    await fair.answer(applications[0], "decline")
+    await fair.answer(applications[1], "decline")
+    assert await fair.states(applications) == ["declined", "declined", "offered", "queued", "offered"]
+    await fair.answer(applications[2], "decline")
+    assert await fair.states(applications) == ["declined", "declined", "declined", "offered", "offered"]
+
+
+async def test_where_rws_take_turns_two_booths_that_lapse_at_once_go_to_two_rws(fair: Fair) -> None:
+    applications = await rws_in_turn(fair, 2)
+    fair.clock.moment = DEADLINE + MICROSECOND
+    await fair.run_timers()
+    assert await fair.states(applications) == ["lapsed", "lapsed", "offered", "queued", "offered"]
+
+
+@pytest.mark.parametrize(("ends", "next_is"), [("declined", 3), ("lapsed", 4)])
+async def test_where_rws_take_turns_a_lapsed_offer_was_one_and_a_declined_one_was_not(
+    fair: Fair, ends: str, next_is: int
+) -> None:
+    applications = await rws_in_turn(fair, 1)
+    for declining in applications[:2]:
+        await fair.answer(declining, "decline")
+    assert await fair.states(applications) == ["declined", "declined", "offered", "queued", "queued"]
+
+    if ends == "declined":
+        await fair.answer(applications[2], "decline")
+    else:
+        fair.clock.moment = DEADLINE + MICROSECOND
+        await fair.run_timers()
+
+    assert (await fair.states(applications))[2] == ends
+    assert await in_state(fair, applications, "offered") == [applications[next_is]]
+
+
 async def test_late_offers_end_the_evening_before_and_the_latest_are_not_made(fair: Fair) -> None:
     bazaar_id = await fair.announce([site("one", 3)], offer_hours=7 * 24)
     applications = await fair.apply_all(bazaar_id, await fair.register(6))

@@ -1,14 +1,21 @@
 """Next in rotation: who is offered a booth that was given back."""
 
+import random
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from hashlib import sha256
+from typing import NamedTuple
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.bazaar.allocation.problem import canonical_json
 from services.bazaar.domain.application import Application
-from services.bazaar.domain.bazaar import Bazaar, GroupCap, Policy, SeatLimit, Site
-from services.bazaar.domain.rotation import Promotion, SeatedCount, promote
+from services.bazaar.domain.bazaar import Bazaar, GroupCap, Level, Policy, SeatLimit, Site
+from services.bazaar.domain.rotation import Promotion, RoundSoFar, SeatedCount, promote
 from tests.unit.bazaar import a_bazaar, a_site, an_application
 
 
@@ -62,6 +69,12 @@ def test_a_reserved_seat_that_no_member_wants_does_not_stay_empty() -> None:
     assert who(promote(bazaar, {"one": ["A01"]}, [], [waiting(1, agency="kpkp")])) == [(1, "one", "A01")]
 
 
+def test_a_member_of_a_reserve_is_offered_one_booth() -> None:
+    bazaar = a_bazaar(a_site("one", 3, reserves=(reserve("ppkukm", 1),)))
+    queue = [waiting(1, agency="ppkukm")]
+    assert who(promote(bazaar, {"one": ["A01", "A02"]}, [], queue)) == [(1, "one", "A01")]
+
+
 def test_members_of_another_sites_reserve_have_no_precedence() -> None:
     bazaar = a_bazaar(a_site("one"), a_site("two", 2, reserves=(reserve("ppkukm", 2),)))
     queue = [waiting(1, agency="kpkp"), waiting(2, ["one"], ["two"], agency="ppkukm")]
@@ -93,9 +106,164 @@ def test_a_cap_of_the_whole_bazaar_counts_every_site() -> None:
     assert who(promote(bazaar, {"one": ["A01", "A02"]}, had_its_seat, queue)) == [(2, "one", "A01"), (3, "one", "A02")]
 
 
-# ---- any bazaar, any queue
+# ---- groups in turn
 
 SITES = ("one", "two", "three")
+SEED = "3-8-19"
+RW_FIRST = (Level(by="rw", measure="turns"), Level(by="vendor", measure="waiting_since"))
+VENDOR_FIRST = (Level(by="vendor", measure="waiting_since"), Level(by="rw", measure="turns"))
+
+
+class One(NamedTuple):
+    """An applicant of a round in which RWs take turns: its number, its RW, and since which day of 2023 it waits."""
+
+    number: int
+    rw: str
+    day: int
+
+
+def so_far(
+    rotation: Sequence[Level], everyone: Sequence[One], turns: Mapping[str, int], turned: Sequence[One] = ()
+) -> RoundSoFar:
+    """The round of these applicants. `turns`: those of each RW at the freeze."""
+    problem = {
+        "seed": SEED,
+        "pools": [{"id": site, "capacity": 1} for site in SITES],
+        "rotation": [level.model_dump() for level in rotation],
+        "groups": {"rw": {rw: {"turns": had} for rw, had in turns.items()}},
+        "applicants": [
+            {
+                "id": str(UUID(int=1000 + one.number)),
+                "groups": {"rw": one.rw},
+                "waiting_since": since(one).isoformat(),
+                "choices": [["one"]],
+            }
+            for one in everyone
+        ],
+    }
+    return RoundSoFar(canonical_json(problem), [UUID(int=1000 + one.number) for one in turned])
+
+
+def since(one: One) -> date:
+    return date(2023, 1, 1) + timedelta(one.day - 1)
+
+
+def in_turn(
+    rotation: Sequence[Level],
+    queue: Sequence[One],
+    booths: int,
+    *,
+    turns: Mapping[str, int] | None = None,
+    turned: Sequence[One] = (),
+) -> list[int]:
+    """Numbers of those promoted, in order. `queue`: as its places were stored."""
+    bazaar = a_bazaar(a_site("one", 9), policy=Policy(rotation=list(rotation)))
+    waiting = [
+        an_application(one.number, [["one"]], state="queued", place=place, groups={"rw": one.rw})
+        for place, one in enumerate(queue, start=1)
+    ]
+    free = {"one": [f"A{number:02d}" for number in range(1, booths + 1)]}
+    found = promote(bazaar, free, [], waiting, so_far(rotation, [*queue, *turned], turns or {}, turned))
+    assert [one.booth for one in found] == free["one"][: len(found)]
+    return [number for number, _, _ in who(found)]
+
+
+def test_no_rw_is_promoted_twice_before_another_that_had_as_many_turns() -> None:
+    queue = [One(1, "001", 1), One(2, "001", 2), One(3, "002", 3)]
+    assert in_turn(RW_FIRST, queue, 2) == [1, 3]
+    assert in_turn(RW_FIRST, queue, 3) == [1, 3, 2]
+
+
+def test_offers_of_this_round_that_count_as_turns_count_for_the_next_in_rotation() -> None:
+    queue, seated = [One(1, "001", 1), One(2, "002", 2)], One(3, "001", 1)
+    assert in_turn(RW_FIRST, queue, 1) == [1]
+    assert in_turn(RW_FIRST, queue, 1, turned=[seated]) == [2]
+    assert in_turn(RW_FIRST, queue, 1, turned=[seated], turns={"002": 1}) == [1]
+
+
+def test_among_rws_that_became_equal_the_next_level_decides_and_not_the_stored_place() -> None:
+    queue = [One(1, "001", 8), One(2, "001", 9), One(3, "002", 1)]  # by place: RW 002 has had a turn more
+    assert in_turn(RW_FIRST, queue, 2, turns={"002": 1}) == [1, 3]
+
+
+def test_where_waiting_comes_first_turns_of_the_rw_decide_only_among_those_who_wait_as_long() -> None:
+    queue = [One(1, "001", 1), One(2, "001", 2), One(3, "002", 2), One(4, "002", 3)]
+    assert in_turn(VENDOR_FIRST, queue, 4) == [1, 3, 2, 4]
+    assert in_turn(VENDOR_FIRST, [queue[0], queue[1], queue[3]], 2) == [1, 2]
+
+
+def test_one_who_has_no_booth_left_to_go_to_costs_its_rw_nothing() -> None:
+    bazaar = a_bazaar(a_site("one"), a_site("two"), policy=Policy(rotation=list(RW_FIRST)))
+    everyone = [One(1, "001", 1), One(2, "001", 2), One(3, "002", 3)]
+    queue = [waiting(1, ["two"], rw="001"), waiting(2, ["one"], rw="001"), waiting(3, ["one"], rw="002")]
+    promoted = promote(bazaar, {"one": ["A01"]}, [], queue, so_far(RW_FIRST, everyone, {}))
+    assert who(promoted) == [(2, "one", "A01")]
+
+
+def test_seats_of_reserves_count_for_those_beyond_them() -> None:
+    site = a_site("one", 3, reserves=(reserve("ppkukm", 1),))
+    bazaar = a_bazaar(site, policy=Policy(rotation=list(RW_FIRST)))
+    everyone = [One(1, "001", 1), One(2, "001", 2), One(3, "002", 3)]
+    queue = [
+        waiting(1, rw="001", agency="kpkp"),
+        waiting(2, rw="001", agency="ppkukm"),
+        waiting(3, rw="002", agency="kpkp"),
+    ]
+    promoted = promote(bazaar, {"one": ["A01", "A02"]}, [], queue, so_far(RW_FIRST, everyone, {}))
+    assert who(promoted) == [(2, "one", "A01"), (3, "one", "A02")]
+
+
+def test_where_groups_take_turns_the_stored_places_alone_are_refused() -> None:
+    bazaar = a_bazaar(policy=Policy(rotation=list(RW_FIRST)))
+    with pytest.raises(AssertionError, match="stored places"):
+        promote(bazaar, {"one": ["A01"]}, [], [waiting(1, rw="001")])
+
+
+def test_a_group_ranked_by_waiting_alone_does_not_move() -> None:
+    bazaar = a_bazaar(policy=Policy(rotation=[Level(by="rw", measure="waiting_since")]))
+    queue = [waiting(1, rw="001"), waiting(2, rw="001"), waiting(3, rw="002")]
+    assert who(promote(bazaar, {"one": ["A01", "A02"]}, [], queue)) == [(1, "one", "A01"), (2, "one", "A02")]
+
+
+@given(
+    st.sampled_from([RW_FIRST, VENDOR_FIRST, RW_FIRST[:1]]),
+    st.lists(st.builds(One, st.just(0), st.sampled_from(["001", "002", "003"]), st.integers(1, 3)), max_size=10),
+    st.dictionaries(st.sampled_from(["001", "002", "003"]), st.integers(0, 3)),
+    st.integers(0, 4),
+    st.integers(1, 4),
+    st.randoms(use_true_random=False),
+)
+def test_whoever_is_promoted_is_the_least_by_the_rule_at_that_moment(
+    rotation: Sequence[Level],
+    drawn: list[One],
+    at_freeze: dict[str, int],
+    seated: int,
+    booths: int,
+    chance: random.Random,
+) -> None:
+    """The rule, read word by word; whatever the order in which the places were stored."""
+    everyone = [one._replace(number=number) for number, one in enumerate(drawn, start=1)]
+    turned, queue = everyone[:seated], everyone[seated:]
+    chance.shuffle(queue)
+    turns = Counter(at_freeze) + Counter(one.rw for one in turned)
+
+    def key(one: One) -> tuple[object, ...]:
+        levels = [turns[one.rw] if level.by == "rw" else since(one) for level in rotation]
+        return (*levels, sha256(f"{SEED}:{UUID(int=1000 + one.number)}".encode()).hexdigest())
+
+    promoted = in_turn(rotation, queue, booths, turns=at_freeze, turned=turned)
+
+    expected: list[int] = []
+    while queue and len(expected) < booths:
+        one = min(queue, key=key)
+        queue.remove(one)
+        turns[one.rw] += 1
+        expected.append(one.number)
+    assert promoted == expected
+
+
+# ---- any bazaar, any queue
+
 VALUES = ("ppkukm", "kpkp", "sosial")
 
 

@@ -8,10 +8,11 @@ Only the ledger (a row per turn) is kept here, as the database keeps it.
 import random
 import sys
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import pytest
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 from services.bazaar.allocation import read_problem, result_to_json, solve, verify
 from services.bazaar.domain.application import Application, Offer, Vendor, confirm, decline, lapse, offer
 from services.bazaar.domain.bazaar import Bazaar, Level, Policy
-from services.bazaar.domain.rotation import promote
+from services.bazaar.domain.rotation import Promotion, RoundSoFar, promote
 from services.bazaar.domain.round import (
     Candidate,
     DrawSeed,
@@ -57,6 +58,16 @@ class Person:
         return max(self.turns, default=self.first_applied_on)
 
 
+class Promoted(NamedTuple):
+    """A booth given back that was offered to the next in rotation, and what could be seen at that moment."""
+
+    vendor_id: UUID
+    site: str
+    rw_turns: Counter[str]
+    """Of the ledger, and of the offers that nobody has answered yet."""
+    waiting: dict[UUID, tuple[str, ...]]
+
+
 @dataclass
 class Played:
     """A round that is over: who stood how before it, who was offered what, who still waits."""
@@ -68,8 +79,10 @@ class Played:
     rw_turns: Counter[str]
     offered: list[tuple[UUID, str, bool]]
     """Vendor, site and whether it was promoted, in the order of the offers."""
+    queued: dict[UUID, tuple[str, ...]]
+    """Vendor -> the sites that it named, of those who waited when the round was published; and who waits at its end."""
     waiting: dict[UUID, tuple[str, ...]]
-    """Vendor -> the sites that it named."""
+    promoted: list[Promoted] = field(default_factory=list)
     turned: set[UUID] = field(default_factory=set)
     """Who took its booth, or blocked it until the offer lapsed."""
 
@@ -133,57 +146,96 @@ def _round(chance: random.Random, policy: Policy, people: dict[UUID, Person], nu
         people,
         {vendor_id: one.waiting_since for vendor_id, one in people.items()},
         set(here),
-        Counter(one.vendor.rw for one in people.values() for _ in one.turns),
+        _rw_turns(people.values()),
         [],
+        {},
         {},
     )
     standing = {str(one.application.application_id): one.application for one in candidates}
     booths = {site.site_id: [f"A{n:02d}" for n in range(1, site.booths + 1)] for site in sites}
     after = [step.after for step in decisions(bazaar, result_to_json(result), standing, booths, closing)]
-    _offers(chance, bazaar, here, after, booths, played, closing, day)
+    _offers(chance, bazaar, seeded.problem, after, booths, played, closing, day)
     return played
+
+
+def _rw_turns(people: Iterable[Person]) -> Counter[str]:
+    return Counter(one.vendor.rw for one in people for _ in one.turns)
+
+
+def _named(queue: Iterable[Application]) -> dict[UUID, tuple[str, ...]]:
+    return {one.vendor_id: one.site_ids for one in queue}
 
 
 def _offers(
     chance: random.Random,
     bazaar: Bazaar,
-    here: dict[UUID, Person],
+    problem: bytes,
     applications: list[Application],
     booths: dict[str, list[str]],
     played: Played,
     now: datetime,
     day: date,
 ) -> None:
-    """Every offer is answered or lapses; what is given back goes to the next in rotation, until nothing moves."""
+    """Some offers are answered or lapse while others stay open; what is given back goes to the next in rotation, until
+    nothing moves."""
     offered = [one for one in applications if one.state == "offered"]
     queue = sorted((one for one in applications if one.state == "queued"), key=lambda one: one.place or 0)
-    held: dict[str, set[str]] = {site: set() for site in booths}
+    played.queued = _named(queue)
+    taken: set[tuple[str, str]] = set()
+    turned: list[UUID] = []
+    played.offered += [(one.vendor_id, one.offer.site_id, False) for one in offered if one.offer is not None]
     while offered:
-        for application in offered:
+        chance.shuffle(offered)
+        answered = [offered.pop() for _ in range(chance.randint(1, len(offered)))]
+        for application in answered:
             assert application.offer is not None
-            person, site = here[application.vendor_id], application.offer.site_id
-            played.offered.append((application.vendor_id, site, application.offer.promoted))
+            person = played.people[application.vendor_id]
             behaviour = chance.random()
             if behaviour < person.declines:
                 decline(application, bazaar, now)
-            elif behaviour < person.declines + person.lapses:
+                continue
+            if behaviour < person.declines + person.lapses:
                 lapse(application, bazaar)
                 person.turns.append(now.date() + timedelta(days=1))
-                played.turned.add(application.vendor_id)
             else:
                 confirm(application, bazaar, now)
-                held[site].add(application.offer.booth)
+                taken.add((application.offer.site_id, application.offer.booth))
                 person.turns.append(day)
-                played.turned.add(application.vendor_id)
-        free = {site: [booth for booth in numbers if booth not in held[site]] for site, numbers in booths.items()}
-        promoted = {one.application_id: one for one in promote(bazaar, free, [], queue)}
-        offered = [
-            offer(one, bazaar, Offer(found.site_id, found.booth, now + timedelta(days=1), promoted=True)).after
-            for one in queue
-            if (found := promoted.get(one.application_id)) is not None
+            turned.append(application.application_id)
+            played.turned.add(application.vendor_id)
+        held = taken | {(one.offer.site_id, one.offer.booth) for one in offered if one.offer is not None}
+        free = {site: [booth for booth in numbers if (site, booth) not in held] for site, numbers in booths.items()}
+        so_far = RoundSoFar(problem, [*turned, *(one.application_id for one in offered)])
+        promotions = promote(bazaar, free, [], queue, so_far)
+        _see(played, promotions, queue, offered)
+        by_id = {one.application_id: one for one in queue}
+        offered += [
+            offer(
+                by_id[one.application_id],
+                bazaar,
+                Offer(one.site_id, one.booth, now + timedelta(days=1), promoted=True),
+            ).after
+            for one in promotions
         ]
+        promoted = {one.application_id for one in promotions}
         queue = [one for one in queue if one.application_id not in promoted]
-    played.waiting = {one.vendor_id: one.site_ids for one in queue}
+    played.waiting = _named(queue)
+
+
+def _see(
+    played: Played, promotions: Sequence[Promotion], queue: Sequence[Application], open_offers: Sequence[Application]
+) -> None:
+    """Write down each promotion with what stood at its moment, counted apart from what decided it."""
+    rw_of = {vendor_id: one.vendor.rw for vendor_id, one in played.people.items()}
+    rw_turns = _rw_turns(played.people.values()) + Counter(rw_of[one.vendor_id] for one in open_offers)
+    waiting = _named(queue)
+    vendor_of = {one.application_id: one.vendor_id for one in queue}
+    for promotion in promotions:
+        vendor_id = vendor_of[promotion.application_id]
+        del waiting[vendor_id]
+        played.promoted.append(Promoted(vendor_id, promotion.site_id, rw_turns.copy(), waiting.copy()))
+        played.offered.append((vendor_id, promotion.site_id, True))
+        rw_turns[rw_of[vendor_id]] += 1
 
 
 YEARS = settings(max_examples=15, deadline=None, derandomize=True)
@@ -233,30 +285,37 @@ def test_who_keeps_applying_waits_no_more_rounds_than_others_stood_before_it(see
     assert longest > 1, "nobody waits in these years: they prove nothing"
 
 
+RWS_IN_TURN = Policy(rotation=[Level(by="rw", measure="turns"), Level(by="vendor", measure="waiting_since")])
+
+
 def assert_rws_in_turn(seed: int) -> None:
-    """Fail when at the moment of a seat its RW had more turns than one that was left waiting for it (E2).
+    """Fail when at the moment of an offer its RW had more turns than one that was left waiting for it (E2): by the
+    round, and of booths given back.
 
     Turns are counted from the outside, over the years and within the round.
     """
-    policy = Policy(rotation=[Level(by="rw", measure="turns"), Level(by="vendor", measure="waiting_since")])
-    for played in play(random.Random(seed), policy):
+    for played in play(random.Random(seed), RWS_IN_TURN):
         rw_of = {vendor_id: one.vendor.rw for vendor_id, one in played.people.items()}
         seated: Counter[str] = Counter()
         by_round = [(vendor_id, site) for vendor_id, site, promoted in played.offered if not promoted]
-        promoted = {vendor_id for vendor_id, _, promoted in played.offered if promoted}
         all_seated = Counter(rw_of[vendor_id] for vendor_id, _ in by_round)
         for vendor_id, site in by_round:
             rw = rw_of[vendor_id]
-            for waiting, named in played.waiting.items():
-                if site in named and waiting not in promoted:
+            for waiting, named in played.queued.items():
+                if site in named:
                     other = rw_of[waiting]
                     assert played.rw_turns[rw] + seated[rw] <= played.rw_turns[other] + all_seated[other]
             seated[rw] += 1
+        for promoted in played.promoted:
+            for waiting, named in promoted.waiting.items():
+                if promoted.site in named:
+                    turns = promoted.rw_turns
+                    assert turns[rw_of[promoted.vendor_id]] <= turns[rw_of[waiting]], "promoted out of turn"
 
 
 @YEARS
 @given(SEEDS)
-def test_no_rw_is_seated_before_one_that_had_fewer_turns_and_waits_for_the_same_site(seed: int) -> None:
+def test_no_rw_is_offered_a_booth_before_one_that_had_fewer_turns_and_waits_for_the_same_site(seed: int) -> None:
     assert_rws_in_turn(seed)
 
 
@@ -296,4 +355,27 @@ def test_groups_whose_turns_are_forgotten_are_not_served_in_turn(monkeypatch: py
             assert_rws_in_turn(seed)
 
     with pytest.raises(AssertionError):
+        over_some_years()
+
+
+@pytest.mark.parametrize("forgets", ["turns of groups", "this round"])
+def test_promotions_that_forget_turns_break_the_turns_of_rws(monkeypatch: pytest.MonkeyPatch, forgets: str) -> None:
+    rightly = promote
+
+    def by_stored_places(bazaar: Bazaar, *rest: Any) -> list[Promotion]:
+        return rightly(replace(bazaar, policy=Policy()), *rest)
+
+    def by_the_freeze_alone(
+        bazaar: Bazaar, free: Any, seated: Any, waiting: Any, so_far: RoundSoFar
+    ) -> list[Promotion]:
+        return rightly(bazaar, free, seated, waiting, so_far._replace(turned=[]))
+
+    forgetful = {"turns of groups": by_stored_places, "this round": by_the_freeze_alone}[forgets]
+    monkeypatch.setattr(sys.modules[__name__], "promote", forgetful)
+
+    def over_some_years() -> None:
+        for seed in range(5):
+            assert_rws_in_turn(seed)
+
+    with pytest.raises(AssertionError, match="promoted out of turn"):
         over_some_years()

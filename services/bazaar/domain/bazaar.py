@@ -135,6 +135,11 @@ class Policy(Exact):
         """The groups by which the rotation ranks; an applicant must belong to one value of each."""
         return [level.by for level in self.rotation if level.by != "vendor"]
 
+    @property
+    def groups_in_turn(self) -> list[Group]:
+        """Those of them ranked by their turns, which grow while the round lasts."""
+        return [level.by for level in self.rotation if level.by != "vendor" and level.measure == "turns"]
+
 
 class SiteDraft(Exact):
     """One location as an officer describes it. `reserves` left out means the agencies' usual share."""

@@ -1,10 +1,12 @@
-"""Next in rotation: who is offered the booths that were given back, by the stored queue of the round."""
+"""Next in rotation: who is offered the booths that were given back, by the rule of the round."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
+from services.bazaar.allocation import read_problem
+from services.bazaar.allocation.priority import Priority
 from services.bazaar.domain.application import Application
 from services.bazaar.domain.bazaar import Bazaar, Site
 
@@ -26,6 +28,14 @@ class SeatedCount(NamedTuple):
     seats: int
 
 
+class RoundSoFar(NamedTuple):
+    """What the turns of groups follow from: the problem of the round as published, and whose offers in it count as a
+    turn: who holds a booth (offered or confirmed) and who let the offer lapse. A booth declined costs no turn."""
+
+    problem: bytes
+    turned: Sequence[UUID]
+
+
 def groups_limited(bazaar: Bazaar) -> list[str]:
     """The groups that a reserve or a cap of this bazaar names: whose seats must be counted."""
     limits = [limit for site in bazaar.sites for limit in (*site.reserves, *site.caps)]
@@ -37,26 +47,62 @@ def promote(
     free: Mapping[str, Sequence[str]],
     seated: Iterable[SeatedCount],
     waiting: Sequence[Application],
+    so_far: RoundSoFar | None = None,
 ) -> list[Promotion]:
-    """Who is offered which free booth. `free`: booth numbers per site; `seated`: counts of `groups_limited`;
-    `waiting`: in the order of the stored queue.
+    """Who is offered which free booth, in the order of the offers. `free`: booth numbers per site; `seated`: counts of
+    `groups_limited`; `waiting`: in the order of the stored queue; `so_far`: needed where groups take turns.
 
     The phases of the rule, with every seat that is held left as it is: first the queue is walked for members of
     reserves that have fewer members at their site than seats, then for everyone. Each is given the best ranked of
     its sites that has a free booth and whose caps allow it.
+
+    The next one walked is the one of least priority with the turns of groups as they stand, as in the round: those the
+    group had at the freeze, one for each of `so_far.turned`, one for each promoted here. Every level of the rotation
+    is compared again, then the lottery, since among groups that have become equal the stored places no longer say who
+    waits longer. Where no group takes turns nothing moves, and the stored places are that order.
     """
     walk = _Walk(bazaar, free, seated)
-    promoted: dict[UUID, Promotion] = {}
+    queue = _Queue(bazaar, waiting, so_far)
+    promotions: list[Promotion] = []
     for reserved in (True, False):
-        for application in waiting:
+        for application in queue.walk():
             if walk.booths_left == 0:
                 break
-            if application.application_id in promoted:
-                continue
             found = walk.take(application, reserved=reserved)
             if found is not None:
-                promoted[application.application_id] = found
-    return list(promoted.values())
+                queue.seat(application)
+                promotions.append(found)
+    return promotions
+
+
+class _Queue:
+    """Who waits, in the order of the rule with the turns of groups as they stand."""
+
+    def __init__(self, bazaar: Bazaar, waiting: Sequence[Application], so_far: RoundSoFar | None) -> None:
+        self._waiting = {application.application_id: application for application in waiting}
+        self._priority: Priority | None = None
+        if bazaar.policy.groups_in_turn:
+            assert so_far is not None, "the stored places forget that the turns of groups grow"
+            problem = read_problem(so_far.problem)
+            self._at = {UUID(applicant.id): at for at, applicant in enumerate(problem.applicants)}
+            self._priority = Priority(problem)
+            for application_id in so_far.turned:
+                self._priority.seat(self._at[application_id])
+
+    def walk(self) -> Iterator[Application]:
+        """Each who still waits once; who is seated meanwhile counts at once."""
+        if self._priority is None:
+            yield from list(self._waiting.values())
+            return
+        waiting = {self._at[application_id]: application for application_id, application in self._waiting.items()}
+        for at, _ in self._priority.walk(waiting):
+            yield waiting[at]
+
+    def seat(self, application: Application) -> None:
+        """This one waits no more, and its groups have had one turn more."""
+        del self._waiting[application.application_id]
+        if self._priority is not None:
+            self._priority.seat(self._at[application.application_id])
 
 
 class _Walk:

@@ -1,5 +1,6 @@
 """Offers: confirm, decline, lapse, and the next in rotation."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -7,10 +8,10 @@ from uuid import UUID
 from services.bazaar.domain import application as domain
 from services.bazaar.domain.application import Application, ApplicationUnknown, Offer
 from services.bazaar.domain.bazaar import Bazaar, answer_until
-from services.bazaar.domain.rotation import groups_limited, promote
+from services.bazaar.domain.rotation import RoundSoFar, groups_limited, promote
 from services.bazaar.handlers.applications import keep
 from services.bazaar.store import applications as store
-from services.bazaar.store import bazaars
+from services.bazaar.store import bazaars, rounds
 from shared.clock import day_in_jakarta
 from shared.db import Connection
 from shared.events.bazaar import OfferResponseRefused, RespondToOffer
@@ -75,7 +76,9 @@ async def offer_free_booths(conn: Connection, bazaar: Bazaar, *, now: datetime) 
         return
     limited = groups_limited(bazaar)
     seated = await store.count_seated(conn, bazaar.bazaar_id, limited) if limited else []
-    promotions = promote(bazaar, free, seated, waiting)
+    so_far = await _round_so_far(conn, bazaar) if bazaar.policy.groups_in_turn else None
+    # in a thread: where groups take turns the whole problem is read again, and the event loop would stand still
+    promotions = await asyncio.to_thread(promote, bazaar, free, seated, waiting, so_far)
     by_id = {application.application_id: application for application in waiting}
     steps = [
         domain.offer(by_id[one.application_id], bazaar, Offer(one.site_id, one.booth, respond_by, promoted=True))
@@ -84,6 +87,11 @@ async def offer_free_booths(conn: Connection, bazaar: Bazaar, *, now: datetime) 
     if steps:
         await keep(conn, steps, now=now)
         await set_lapse_timer(conn, bazaar, now=now)
+
+
+async def _round_so_far(conn: Connection, bazaar: Bazaar) -> RoundSoFar:
+    problem = await rounds.find_problem(conn, bazaar.bazaar_id, bazaar.round)
+    return RoundSoFar(problem, await store.find_turned(conn, bazaar.bazaar_id))
 
 
 async def set_lapse_timer(conn: Connection, bazaar: Bazaar, *, now: datetime) -> None:

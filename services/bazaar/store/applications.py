@@ -183,6 +183,19 @@ async def count_seated(conn: Connection, bazaar_id: UUID, groups: Sequence[str])
     return [SeatedCount(row["site_id"], row["name"], row["value"], row["seats"]) for row in rows]
 
 
+async def find_turned(conn: Connection, bazaar_id: UUID) -> list[UUID]:
+    """Applications whose offer counts as a turn of their groups in this round: a booth held, or blocked till it lapsed.
+
+    Those whose offer is still open count too: their booths are not to be had.
+    """
+    rows = await conn.fetch(
+        "SELECT application_id FROM application WHERE bazaar_id = $1 "
+        "AND state IN ('offered', 'confirmed', 'lapsed', 'attended', 'missed')",
+        bazaar_id,
+    )
+    return [row["application_id"] for row in rows]
+
+
 async def find_bazaar_ids(conn: Connection, application_ids: Sequence[UUID]) -> list[UUID]:
     """The bazaars that these applications belong to, in order."""
     rows = await conn.fetch(

@@ -141,3 +141,13 @@ async def find_round(conn: Connection, bazaar_id: UUID, number: int) -> Round:
     if row is None:
         raise RoundUnknown("This bazaar has no such round yet.")
     return Round(*row.values())
+
+
+async def find_problem(conn: Connection, bazaar_id: UUID, number: int) -> bytes:
+    """The problem of a round with its seed, as stored. Raises `RoundUnknown`."""
+    problem: bytes | None = await conn.fetchval(
+        "SELECT problem FROM allocation_round WHERE bazaar_id = $1 AND round = $2", bazaar_id, number
+    )
+    if problem is None:
+        raise RoundUnknown("This bazaar has no such round yet.")
+    return problem
