@@ -310,7 +310,7 @@ async def test_a_relay_whose_broker_does_not_answer_ends_when_told_and_keeps_the
         sending.set()
         await asyncio.Event().wait()
 
-    monkeypatch.setattr("shared.relay._send", hang)
+    monkeypatch.setattr("shared.relay.Relay._send", hang)
     await publish(fresh.database, topic, "a", [1, 2, 3])
     async with asyncio.timeout(20):
         async with relaying(fresh, broker):
