@@ -3,7 +3,7 @@
 Source: CloudEvents 1.0 Kafka protocol binding (headers prefixed `ce_`), W3C Trace Context (`traceparent`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple, Self
@@ -112,53 +112,67 @@ def _moment(text: bytes) -> datetime:
     """Raises ValueError."""
     moment = datetime.fromisoformat(text.decode())
     if moment.tzinfo is None:
-        raise Malformed("ce_time", "has no time zone")
+        raise ValueError
     return moment
-
-
-_WRONG = {
-    "ce_id": "is not a UUID",
-    "ce_time": "is not an RFC 3339 moment",
-    "ce_sequence": "is not a number",
-}
 
 
 def read_envelope(headers: Iterable[tuple[str, bytes | None]]) -> Envelope:
     """Read the headers of a record. Raises `Malformed` naming the header that is missing or unreadable."""
-    raw: Mapping[str, bytes | None] = dict(headers)
-    name = ""
-
-    def given(header: str) -> bytes:
-        nonlocal name
-        name = header
-        value = raw.get(header)
-        if value is None:
-            raise Malformed(header, "the header is missing; CloudEvents 1.0 in binary mode is expected")
-        return value
-
+    raw: Mapping[str, Any] = dict(headers)
     try:
-        if given("ce_specversion") != b"1.0":
-            raise Malformed("ce_specversion", "only CloudEvents 1.0 is understood")
-        event_id = UUID(given("ce_id").decode())
-        moment = _moment(given("ce_time"))
-        sequence = int(given("ce_sequence").decode()) if "ce_sequence" in raw else None
-        if sequence is not None and sequence < 1:
-            raise Malformed("ce_sequence", "is below 1")
-        kind, source = given("ce_type").decode(), given("ce_source").decode()
-        subject = given("ce_subject").decode()
-    except Malformed:
+        sequence = int(raw["ce_sequence"].decode()) if "ce_sequence" in raw else None
+        traceparent = raw.get("traceparent")
+        envelope = Envelope(
+            UUID(raw["ce_id"].decode()),
+            raw["ce_type"].decode(),
+            raw["ce_source"].decode(),
+            _moment(raw["ce_time"]),
+            raw["ce_subject"].decode(),
+            sequence,
+            traceparent.decode("ascii", "replace") if traceparent is not None else None,
+        )
+    except (KeyError, AttributeError, ValueError):  # a header that is not there, has no value, cannot be read
+        _complain(raw)
         raise
-    except UnicodeDecodeError:
-        raise Malformed(name, "the header is not UTF-8") from None
-    except ValueError:
-        raise Malformed(name, _WRONG[name]) from None
-    traceparent = raw.get("traceparent")
-    return Envelope(
-        event_id,
-        kind,
-        source,
-        moment,
-        subject,
-        sequence,
-        traceparent.decode("ascii", "replace") if traceparent is not None else None,
-    )
+    if raw.get("ce_specversion") != b"1.0" or (sequence is not None and sequence < 1):
+        _complain(raw)
+    return envelope
+
+
+def _version(text: str) -> None:
+    if text != "1.0":
+        raise ValueError
+
+
+def _from_one(text: str) -> None:
+    if int(text) < 1:
+        raise ValueError
+
+
+_WRONG: Mapping[str, tuple[Callable[[str], Any], str]] = {
+    "ce_specversion": (_version, "only CloudEvents 1.0 is understood"),
+    "ce_id": (UUID, "is not a UUID"),
+    "ce_time": (lambda text: _moment(text.encode()), "is not an RFC 3339 moment with its time zone"),
+    "ce_sequence": (_from_one, "is not a number from 1 up"),
+    "ce_type": (str, ""),
+    "ce_source": (str, ""),
+    "ce_subject": (str, ""),
+}
+
+
+def _complain(raw: Mapping[str, bytes | None]) -> None:
+    """Raise `Malformed` for the first header that is wrong."""
+    for name, (read, wrong) in _WRONG.items():
+        value = raw.get(name)
+        if name == "ce_sequence" and name not in raw:
+            continue  # a command carries none
+        if value is None:
+            raise Malformed(name, "the header is missing; CloudEvents 1.0 in binary mode is expected")
+        try:
+            text = value.decode()
+        except UnicodeDecodeError:
+            raise Malformed(name, "the header is not UTF-8") from None
+        try:
+            read(text)
+        except ValueError:
+            raise Malformed(name, wrong) from None
