@@ -1,8 +1,10 @@
 """What a service tells of itself: JSON logs, traces that cross services, every Prometheus metric by name."""
 
 import logging
+import math
 import re
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -149,9 +151,36 @@ class _StandardOutput(logging.StreamHandler[TextIO]):
         super().emit(record)
 
 
+SELDOM_SECONDS = 30.0
+TEXTS_MAX = 1000
+
+
 def _is_news(record: logging.LogRecord) -> bool:
     """uvicorn logs again what the HTTP edge has logged as `request.fault` (Starlette raises it once more)."""
     return not record.getMessage().startswith("Exception in ASGI application")
+
+
+class _Seldom(logging.Filter):
+    """Lets each text of aiokafka through once in so many seconds. Stands on the handler: children's lines count too.
+
+    Without its broker it says the same some 50 times a second, while our own loops tell of the outage.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._seconds = seconds
+        self._told: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith("aiokafka"):
+            return True
+        text, now = str(record.msg), time.monotonic()
+        if now - self._told.get(text, -math.inf) < self._seconds:
+            return False
+        if len(self._told) >= TEXTS_MAX:
+            self._told.clear()
+        self._told[text] = now
+        return True
 
 
 def _configure_logs(level: str) -> None:
@@ -175,6 +204,7 @@ def _configure_logs(level: str) -> None:
         logger.propagate = True
     logging.getLogger("uvicorn.access").propagate = False  # the edge writes one line per request itself
     logging.getLogger("uvicorn.error").addFilter(_is_news)
+    _process.log_handler.addFilter(_Seldom(SELDOM_SECONDS))
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line per request, with its address
 
 

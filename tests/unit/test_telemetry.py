@@ -59,6 +59,22 @@ def spans(settings: ServiceSettings) -> Iterator[Callable[[], list[ReadableSpan]
 
 # ---- logs
 
+
+def test_what_aiokafka_repeats_is_told_once_and_nobody_else_is_silenced(
+    lines: Callable[[], list[dict[str, Any]]],
+) -> None:
+    for node in range(50):
+        logging.getLogger("aiokafka.client").error("Unable connect to node with id %s", node)
+        logging.getLogger("aiokafka.client").error("Unable to update metadata")
+        logging.getLogger("asyncio").error("slow")
+    told = [line["event"] for line in lines()]
+    assert told.count("slow") == 50
+    assert [text for text in told if text != "slow"] == [
+        "Unable connect to node with id 0",
+        "Unable to update metadata",
+    ]
+
+
 Lines = Callable[[], list[dict[str, Any]]]
 
 
