@@ -163,6 +163,16 @@ async def make_database(
 
 
 @pytest.fixture
+async def hasty_dsn(make_database: Callable[[str], Awaitable[FreshDatabase]]) -> str:
+    """An empty database; what it commits may be lost when the machine fails, not when a process does."""
+    fresh = await make_database("vendor")
+    async with fresh.database.pool.acquire() as conn:
+        name = await conn.fetchval("SELECT current_database()")
+        await conn.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
+    return fresh.dsn
+
+
+@pytest.fixture
 def clock() -> StandingClock:
     """A clock that stands at 1 March 2023, 09.00 WIB."""
     return StandingClock()

@@ -26,16 +26,14 @@ from shared import outbox
 from shared.clock import Clock
 from shared.consume import Consumer, Subscription
 from shared.crypto import Sealer
-from shared.db import Database, open_database
-from shared.failures import supervise
+from shared.db import open_database
 from shared.ids import new_id
-from shared.relay import Relay
 from shared.settings import ServiceSettings
 from shared.stream import Stream
 from tests.bench.bare import STATE
 from tests.bench.calling import percentile
 from tests.bench.measure import Comparison, Context, NotMeasured
-from tests.bench.parts import NOTE, NOW, Noted, bench_database, fresh_topic
+from tests.bench.parts import NOTE, NOW, Noted, bench_database, fresh_topic, relaying
 from tests.bench.servers import TABLES, apply
 
 __all__ = ["measure"]
@@ -70,7 +68,7 @@ async def _measure(context: Context) -> list[Comparison]:
     ):
         for database in (publisher, reader):
             await database.pool.execute(TABLES)
-        await parts.enter_async_context(_relaying(publisher, dsn, running.kafka))
+        await parts.enter_async_context(relaying(publisher, dsn, running.kafka))
         produce = await parts.enter_async_context(_producing(running.kafka, plain_topic))
         ours = await parts.enter_async_context(_arrivals(running, "stream", Arrived.topic, dsn_reader))
         limit = await parts.enter_async_context(_arrivals(running, "plain", plain_topic, dsn_reader))
@@ -135,19 +133,6 @@ async def _at_fixed_moments(numbers: Sequence[int], send: Callable[[int], Awaita
         stopping.set()
         keeper.join()
     return due
-
-
-@asynccontextmanager
-async def _relaying(database: Database, dsn: str, bootstrap: str) -> AsyncIterator[None]:
-    stopping = asyncio.Event()
-    relay = Relay("bench", database, dsn, bootstrap, stopping)
-    running = asyncio.create_task(supervise("relay", relay.run, stopping))
-    try:
-        yield
-    finally:
-        stopping.set()
-        relay.ring()
-        await asyncio.gather(running, return_exceptions=True)
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 """What several measurements share: a database, a topic, an event of the usual size, and records of it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -13,11 +14,12 @@ from deploy.local import stack
 from deploy.local.stack import Running
 from shared.db import Database, migrate, open_database
 from shared.events.envelope import Envelope, Event, write_headers
+from shared.failures import supervise
 from shared.ids import new_id
 from shared.kafka import TopicSpec, ensure_topics
-from shared.relay import partition_of
+from shared.relay import Relay, partition_of
 
-__all__ = ["NOTE", "NOW", "PARTITIONS", "Noted", "bench_database", "fresh_topic", "records", "send_batches"]
+__all__ = ["NOTE", "NOW", "PARTITIONS", "Noted", "bench_database", "fresh_topic", "records", "relaying", "send_batches"]
 
 PARTITIONS = 6
 NOW = datetime(2023, 3, 1, 2, 0, tzinfo=UTC)
@@ -53,6 +55,20 @@ async def bench_database(
             await admin.execute(f'DROP DATABASE "{dsn.rpartition("/")[2]}" WITH (FORCE)')
         finally:
             await admin.close()
+
+
+@asynccontextmanager
+async def relaying(database: Database, dsn: str, bootstrap: str) -> AsyncIterator[None]:
+    """Run our relay until the block ends."""
+    stopping = asyncio.Event()
+    relay = Relay("bench", database, dsn, bootstrap, stopping)
+    running = asyncio.create_task(supervise("relay", relay.run, stopping))
+    try:
+        yield
+    finally:
+        stopping.set()
+        relay.ring()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 async def fresh_topic(bootstrap: str) -> str:

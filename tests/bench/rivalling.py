@@ -14,11 +14,10 @@ from faststream.kafka import KafkaBroker, KafkaResponse
 from shared import outbox
 from shared.db import Database
 from shared.events.envelope import Envelope, read_envelope, write_headers
-from shared.failures import supervise
 from shared.ids import new_id
-from shared.relay import Relay, partition_of
+from shared.relay import partition_of
 from tests.bench.measure import Comparison, Context, NotMeasured, in_turn
-from tests.bench.parts import NOTE, NOW, PARTITIONS, Noted, bench_database, fresh_topic
+from tests.bench.parts import NOTE, NOW, PARTITIONS, Noted, bench_database, fresh_topic, relaying
 
 __all__ = ["measure"]
 
@@ -55,7 +54,7 @@ async def _measure(context: Context) -> Comparison:
         async def ours() -> float:
             topic = await fresh_topic(bootstrap)
             await _fill(database, topic, many)
-            return await _relayed(bootstrap, topic, many, lambda: _relaying(database, dsn, bootstrap))
+            return await _relayed(bootstrap, topic, many, lambda: relaying(database, dsn, bootstrap))
 
         async def theirs() -> float:
             topic = await fresh_topic(bootstrap)
@@ -97,20 +96,6 @@ async def _fill_rival(database: Database, number: int) -> None:
 
 
 # ---- relaying
-
-
-@asynccontextmanager
-async def _relaying(database: Database, dsn: str, bootstrap: str) -> AsyncIterator[None]:
-    """Ours, until the block ends."""
-    stopping = asyncio.Event()
-    relay = Relay("bench", database, dsn, bootstrap, stopping)
-    running = asyncio.create_task(supervise("relay", relay.run, stopping))
-    try:
-        yield
-    finally:
-        stopping.set()
-        relay.ring()
-        await asyncio.gather(running, return_exceptions=True)
 
 
 @asynccontextmanager

@@ -26,19 +26,9 @@ COMMON = settings(
 
 
 @pytest.fixture
-async def dsn(make_database: MakeDatabase) -> str:
-    """An empty database; what it commits may be lost when the machine fails, not when a process does."""
-    fresh = await make_database("vendor")
-    async with fresh.database.pool.acquire() as conn:
-        name = await conn.fetchval("SELECT current_database()")
-        await conn.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
-    return fresh.dsn
-
-
-@pytest.fixture
-def world(dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world(hasty_dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """The world in which the examples are played."""
-    with World(dsn, monkeypatch) as one:
+    with World(hasty_dsn, monkeypatch) as one:
         yield one
 
 
