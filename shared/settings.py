@@ -46,7 +46,7 @@ class ServiceSettings(BaseSettings):
         examples=["8101"],
     )
     http_in_flight_max: int = Field(
-        default=64, ge=1, description="requests served at once; more are answered 429", examples=["64"]
+        default=48, ge=1, description="requests served at once; more are answered 429", examples=["48"]
     )
     jwks: str = Field(
         description="public keys that sign tokens: an http(s) address, or a local file",

@@ -140,6 +140,8 @@ async def _kill(
             applied = None
             while applied is None:
                 await asyncio.sleep(0.05)
+                if commanding.done():
+                    await commanding  # without commands there is nothing to wait for: say why they ended
                 found = await database.pool.fetch(EFFECTS, first)
                 theirs = (row for row in found if row["process"] == other.pid and _partition(row["key"]) in its)
                 applied = next((row["moment"] for row in theirs if row["moment"] > at), None)
