@@ -164,7 +164,7 @@ class Stream:
                 logger.exception("consume.stopped", topic=topic)
                 await self.stopping.wait()
 
-        subscriber.get_msg = _next_batch  # type: ignore[method-assign]
+        subscriber.get_msg = _next_batch  # type: ignore[method-assign]  # FastStream has no setting for its sleep
         subscriber(apply)
         self._subscribers[topic] = subscriber
 

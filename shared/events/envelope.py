@@ -55,7 +55,8 @@ class Message(BaseModel):
     @classmethod
     def from_bytes(cls, raw: bytes) -> Self:
         """Read a body; raises pydantic's `ValidationError`."""
-        return cls.__pydantic_validator__.validate_json(raw)  # type: ignore[no-any-return]
+        message: Self = cls.__pydantic_validator__.validate_json(raw)
+        return message
 
 
 class Event(Message):

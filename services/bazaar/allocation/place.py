@@ -85,7 +85,7 @@ def _settle(sections: Sections, tiers: Mapping[int, Tiers], worth: int, seat: Ma
         equal = [section for section in one if one[section] - price[section] == one[now] - price[now]]
         choices.put(applicant, now, tuple(equal) if len(equal) > 1 else ())
         if len(equal) > 1:
-            wanted[applicant] = sorted(equal, key=lambda section, one=one: (one[section], section))  # type: ignore[misc]  # numbers follow pool ids
+            wanted[applicant] = sorted(sorted(equal), key=one.__getitem__)  # best tier first, then as pool ids go
     for applicant, better in wanted.items():
         choices.fix(applicant)
         for section in better:
