@@ -1,6 +1,7 @@
 """Puts the vendor registry together."""
 
-from services.vendor import api, areas, consumers
+from services.vendor import areas, consumers
+from services.vendor.api import ROUTERS
 from shared.crypto import Sealer
 from shared.service import Service
 from shared.settings import ServiceSettings, load
@@ -15,6 +16,6 @@ def create() -> Service:
     return Service(
         "vendor",
         settings,
-        routers=[api.router],
+        routers=ROUTERS,
         subscriptions=consumers.subscriptions(Sealer(settings.secret_keys)),
     )

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from services.vendor import handlers
-from services.vendor.domain import Registered, Registration, RegistrationInvalid
+from services.vendor.domain.registration import Registered, Registration, RegistrationInvalid
+from services.vendor.handlers import registration as handlers
 from shared.consume import Received, Refusal, Subscription
 from shared.crypto import Sealer
 from shared.db import Connection

@@ -11,10 +11,19 @@ from itertools import islice
 from typing import Any, ClassVar
 from uuid import UUID
 
-from services.vendor import checks, handlers, store
-from services.vendor.domain import AlreadyRegistered, Outcome, OutsideArea, Problem, Registered, Registration
+from services.vendor import checks
+from services.vendor.domain.registration import (
+    AlreadyRegistered,
+    Outcome,
+    OutsideArea,
+    Problem,
+    Registered,
+    Registration,
+)
+from services.vendor.handlers import registration as handlers
 from services.vendor.sheets import Sheet
-from services.vendor.store import ImportRun, Rejection
+from services.vendor.store import imports as store
+from services.vendor.store.imports import ImportRun, Rejection
 from shared.db import Connection
 from shared.errors import Refused
 from shared.service import Platform

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, BinaryIO, ClassVar, NamedTuple
 
-from services.vendor.domain import Problem, Registration
+from services.vendor.domain.registration import Problem, Registration
 from shared.errors import Refused
 
 __all__ = ["HEADINGS", "Record", "Sheet", "SheetRefused", "open_sheet"]

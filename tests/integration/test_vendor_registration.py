@@ -6,9 +6,11 @@ from uuid import uuid4
 import pytest
 from cryptography.exceptions import InvalidTag
 
-from services.vendor import domain, handlers, store
 from services.vendor.app import create
-from services.vendor.domain import AlreadyRegistered, Codes, Outcome, Registered, Registration, Vendor
+from services.vendor.domain import registration as domain
+from services.vendor.domain.registration import AlreadyRegistered, Codes, Outcome, Registered, Registration, Vendor
+from services.vendor.handlers import registration as handlers
+from services.vendor.store import vendors as store
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.ids import new_id

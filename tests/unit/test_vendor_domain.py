@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.vendor import domain
-from services.vendor.domain import (
+from services.vendor.domain import registration as domain
+from services.vendor.domain.registration import (
     AlreadyRegistered,
     Codes,
     CodeUnknown,

@@ -9,7 +9,7 @@ from typing import BinaryIO, cast
 
 import pytest
 
-from services.vendor.domain import Problem, Registration
+from services.vendor.domain.registration import Problem, Registration
 from services.vendor.sheets import HEADINGS, ColumnsMissing, ColumnTwice, Sheet, SheetRefused, open_sheet
 
 HEAD = "nik,name,phone,kelurahan,rw,rt"

@@ -7,9 +7,10 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.vendor import areas, checks
-from services.vendor.domain import Registered, Registration
+from services.vendor.domain.registration import Registered, Registration
 from services.vendor.sheets import Sheet
-from services.vendor.store import ImportRun, Kept, Rejection
+from services.vendor.store.imports import ImportRun, Rejection
+from services.vendor.store.vendors import Kept
 from shared.crypto import Sealer
 
 __all__ = [

@@ -1,12 +1,12 @@
-"""What the registry does with each message: load, decide, save, record. The edge owns the transaction."""
+"""Registering people, one or hundreds at once."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from services.vendor import areas, domain, store
-from services.vendor.domain import (
+from services.vendor.domain import registration as domain
+from services.vendor.domain.registration import (
     Admitted,
     AlreadyRegistered,
     Outcome,
@@ -15,17 +15,17 @@ from services.vendor.domain import (
     Registration,
     RegistrationInvalid,
     Vendor,
-    VendorUnknown,
 )
-from services.vendor.store import Holder
+from services.vendor.store import vendors as store
+from services.vendor.store.vendors import Holder
 from shared.clock import day_in_jakarta
 from shared.crypto import Sealer
 from shared.db import Connection
-from shared.events.vendor import VendorEvent, VendorRegistrationRefused
+from shared.events.vendor import VendorRegistrationRefused
 from shared.ids import derived_id, new_id
 from shared.outbox import Fact, record
 
-__all__ = ["choose_category", "coach", "preview_registrations", "refuse_registrations", "register_vendors"]
+__all__ = ["preview_registrations", "refuse_registrations", "register_vendors"]
 
 
 class _Sorted(NamedTuple):
@@ -131,34 +131,3 @@ async def refuse_registrations(
 ) -> None:
     """Answer commands of other services that were refused; with each answer the trace its command came with."""
     await record(conn, [Fact(refusal, 1, trace) for refusal, trace in refusals], now=now)
-
-
-async def choose_category(
-    conn: Connection, vendor_id: UUID, category: str, *, now: datetime, within: str | None = None
-) -> Vendor:
-    """Set a vendor's product category. Raises `VendorUnknown` (also outside the area `within`) or `CodeUnknown`."""
-    vendor = await _lock(conn, vendor_id, within)
-    changed, events = domain.choose_category(vendor, category, await store.find_codes(conn))
-    return await _save(conn, changed, events, now)
-
-
-async def coach(conn: Connection, vendor_id: UUID, agency: str, *, now: datetime, within: str | None = None) -> Vendor:
-    """Let an agency coach a vendor from now on. Raises `VendorUnknown` (also outside `within`) or `CodeUnknown`."""
-    vendor = await _lock(conn, vendor_id, within)
-    changed, events = domain.coach(vendor, agency, await store.find_codes(conn))
-    return await _save(conn, changed, events, now)
-
-
-async def _lock(conn: Connection, vendor_id: UUID, within: str | None) -> Vendor:
-    vendor = await store.lock_vendor(conn, vendor_id)
-    if vendor is None or (within is not None and not areas.contains(within, vendor.kelurahan)):
-        raise VendorUnknown(vendor_id)
-    return vendor
-
-
-async def _save(conn: Connection, vendor: Vendor, events: Sequence[VendorEvent], now: datetime) -> Vendor:
-    if events:
-        await store.save_vendor(conn, vendor)
-        first = vendor.version - len(events) + 1
-        await record(conn, [Fact(event, first + n) for n, event in enumerate(events)], now=now)
-    return vendor

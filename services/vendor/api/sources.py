@@ -1,0 +1,25 @@
+"""Digests of what other services copy."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from services.vendor.store.vendors import Digest, digest_contacts, digest_vendors
+from shared.http import EdgeDep
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["sources"])
+
+
+@router.get("/v1/sources")
+async def sources(edge: EdgeDep) -> dict[str, Any]:
+    """Digests of what other services keep copies of, to compare with theirs."""
+    edge.caller.require("operator")
+    async with edge.read() as conn:
+        vendors, contacts = await digest_vendors(conn), await digest_contacts(conn)
+    return {"vendors": _digest(vendors), "contacts": _digest(contacts)}
+
+
+def _digest(digest: Digest) -> dict[str, Any]:
+    return {"count": digest.count, "sha256": digest.sha256}
