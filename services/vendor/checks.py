@@ -16,6 +16,7 @@ from services.vendor import areas
 __all__ = [
     "FieldRefused",
     "Warned",
+    "born_on",
     "check_area",
     "check_code",
     "check_email",
@@ -123,6 +124,19 @@ def check_nik(text: str, today: date, warnings: list[Warned]) -> str:
 
 def _years(born: date, today: date) -> int:
     return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
+
+
+def born_on(nik: str, today: date) -> date | None:
+    """The date of birth that a NIK tells (women: day + 40), of the latest century that makes a grown person."""
+    day, month, year = int(nik[6:8]) % 40, int(nik[8:10]), int(nik[10:12])
+    for century in (2000, 1900):
+        try:
+            born = date(century + year, month, day)
+        except ValueError:
+            continue
+        if _years(born, today) >= NIK_AGE_YEARS_MIN:
+            return born
+    return None
 
 
 def check_name(text: str) -> str:

@@ -4,7 +4,7 @@ The JSON Schemas and the AsyncAPI document in `schema/` are generated from these
 field is never removed, retyped or made required; anything else is a new event name.
 """
 
-from shared.events import bazaar, notify, operations, training, vendor
+from shared.events import bazaar, documents, notify, operations, products, programme, rights, training, vendor
 from shared.events.envelope import Command, Envelope, Event, Malformed, Message, read_envelope, write_headers
 
 __all__ = [
@@ -14,9 +14,13 @@ __all__ = [
     "Malformed",
     "Message",
     "bazaar",
+    "documents",
     "notify",
     "operations",
+    "products",
+    "programme",
     "read_envelope",
+    "rights",
     "training",
     "vendor",
     "write_headers",

@@ -1,7 +1,7 @@
 """Contracts of training: classes, and how far each vendor has come."""
 
 from datetime import date
-from typing import ClassVar
+from typing import ClassVar, Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -10,6 +10,7 @@ from shared.events.envelope import Event
 from shared.events.values import AreaCode
 
 __all__ = [
+    "CapitalReferralMoved",
     "ClassOpened",
     "TrainingCompleted",
     "TrainingEnrolled",
@@ -78,3 +79,11 @@ class TrainingNotCompleted(TraineeEvent):
     title: str
     sessions_attended: int
     sessions_held: int
+
+
+class CapitalReferralMoved(TraineeEvent):
+    """A referral of this vendor to a bank (P7) came into a new state; the loan is the bank's to decide (DOMAIN B3)."""
+
+    referral_id: UUID
+    bank: str = Field(description="Code of the partner bank")
+    state: Literal["sent", "received", "approved", "declined", "withdrawn"]

@@ -11,11 +11,19 @@ from shared.events.values import AgencyCode, CategoryCode, KelurahanCode, Langua
 
 __all__ = [
     "ContactCard",
+    "EligibilityDecided",
     "RegisterVendor",
     "VendorCategoryChosen",
     "VendorCoached",
+    "VendorEvent",
+    "VendorKindChosen",
+    "VendorMerged",
+    "VendorMoved",
     "VendorRegistered",
     "VendorRegistrationRefused",
+    "VendorReinstated",
+    "VendorSuspended",
+    "VendorUnmerged",
 ]
 
 
@@ -52,6 +60,58 @@ class VendorCoached(VendorEvent):
 
     agency: AgencyCode
     previous_agency: AgencyCode | None = None
+
+
+class VendorMoved(VendorEvent):
+    """The KTP address changed or was corrected: these codes hold from now on."""
+
+    kelurahan: KelurahanCode
+    rw: RwRt
+    rt: RwRt
+
+
+class VendorKindChosen(VendorEvent):
+    """A newcomer (pemula) has a business now, or the other way round."""
+
+    kind: VendorKind
+
+
+class VendorSuspended(VendorEvent):
+    """An officer suspended the vendor from the programme's offers; what it holds already stays."""
+
+    reason: str = Field(description="Code of the reason, for example no-show, false-data")
+
+
+class VendorReinstated(VendorEvent):
+    """The suspension ended."""
+
+
+class VendorMerged(VendorEvent):
+    """Two registrations are one person: this one is retired, `into` stands for both until they are un-merged.
+
+    Nothing moves: whoever counts for a person counts what both ids have. What the surviving registration takes over
+    (address, category, agency) follows as events of its own under its own id.
+    """
+
+    into: UUID
+    merge_id: UUID
+
+
+class VendorUnmerged(VendorEvent):
+    """The merge was a mistake: this registration stands for itself again, as before `VendorMerged`."""
+
+    out_of: UUID
+    merge_id: UUID
+
+
+class EligibilityDecided(VendorEvent):
+    """A rule of the programme was applied to the facts known of this vendor; the registry keeps both and explains."""
+
+    decision_id: UUID
+    rule: str = Field(description="Name of the rule, for example bazaar")
+    rule_version: int
+    eligible: bool
+    failed: list[str] = Field(default_factory=list, description="Codes of the conditions that were not met")
 
 
 class VendorRegistrationRefused(Event):

@@ -264,9 +264,9 @@ def test_files_that_are_missing_edited_or_superfluous_are_named(tmp_path: Path) 
 
 def test_a_released_message_that_is_gone_is_named(tmp_path: Path) -> None:
     contracts.release(tmp_path)
-    (tmp_path / "VendorMoved.json").write_text(json.dumps({"x-topic": "t", "x-key": "k"}))
+    (tmp_path / "VendorVanished.json").write_text(json.dumps({"x-topic": "t", "x-key": "k"}))
     [found] = contracts.check(released=tmp_path)
-    assert found.startswith("VendorMoved was released and is gone")
+    assert found.startswith("VendorVanished was released and is gone")
 
 
 def test_nothing_is_released_that_breaks_an_earlier_promise(tmp_path: Path) -> None:

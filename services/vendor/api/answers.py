@@ -124,7 +124,7 @@ class VendorAnswer(BaseModel):
     def own(cls, kept: Kept, sealer: Sealer) -> "VendorAnswer":
         """To the vendor itself: its NIK masked, the rest in full."""
         vendor = kept.vendor
-        nik = sealer.open(kept.nik_sealed, vendor.vendor_id.bytes).decode()
+        nik = "" if kept.nik_sealed is None else sealer.open(kept.nik_sealed, vendor.vendor_id.bytes).decode()
         return cls(
             vendor_id=vendor.vendor_id,
             nik=checks.mask_nik(nik),

@@ -94,7 +94,7 @@ async def get_vendor(vendor_id: UUID, edge: EdgeDep) -> VendorAnswer:
     edge.caller.require_vendor(vendor_id)
     async with edge.read() as conn:
         kept = await store.find_vendor(conn, vendor_id)
-    if kept is None:
+    if kept is None or kept.vendor.erased_at is not None:
         raise VendorUnknown(vendor_id)
     if edge.caller.vendor_id == vendor_id:
         return VendorAnswer.own(kept, edge.platform.sealer)

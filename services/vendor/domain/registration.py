@@ -29,6 +29,7 @@ __all__ = [
     "Registration",
     "RegistrationInvalid",
     "Vendor",
+    "VendorRetired",
     "VendorUnknown",
     "admit",
     "choose_category",
@@ -105,6 +106,11 @@ class Vendor:
     origin: Origin
     registered_on: date
     registered_at: datetime
+    born_on: date | None = None
+    """As the NIK says; no proof."""
+    merged_into: UUID | None = None
+    suspended_because: str | None = None
+    erased_at: datetime | None = None
 
 
 class Problem(NamedTuple):
@@ -163,6 +169,19 @@ class VendorUnknown(NotFound):
 
     def __init__(self, vendor_id: UUID) -> None:
         super().__init__("No vendor with this id is known to you.", vendor_id=str(vendor_id))
+
+
+class VendorRetired(Refused):
+    """The registration was merged into another, which stands for the person now."""
+
+    code: ClassVar[str] = "vendor-retired"
+
+    def __init__(self, vendor_id: UUID, into: UUID) -> None:
+        super().__init__(
+            f"This registration was merged into {into}; change that one, or un-merge them first.",
+            vendor_id=str(vendor_id),
+            merged_into=str(into),
+        )
 
 
 class ImportUnknown(NotFound):
@@ -250,6 +269,7 @@ def register(
         origin=origin,
         registered_on=day,
         registered_at=now,
+        born_on=checks.born_on(admitted.nik, day),
     )
     event = VendorRegistered(
         vendor_id=vendor_id,
@@ -281,7 +301,7 @@ def choose_category(vendor: Vendor, category: str, codes: Codes) -> tuple[Vendor
     chosen = _known("category", category, codes.categories)
     if chosen == vendor.category:
         return vendor, []
-    changed = replace(vendor, category=chosen, version=vendor.version + 1)
+    changed = replace(vendor, category=chosen)
     return changed, [VendorCategoryChosen(vendor_id=vendor.vendor_id, category=chosen)]
 
 
@@ -290,7 +310,7 @@ def coach(vendor: Vendor, agency: str, codes: Codes) -> tuple[Vendor, list[Vendo
     chosen = _known("agency", agency, codes.agencies)
     if chosen == vendor.agency:
         return vendor, []
-    changed = replace(vendor, agency=chosen, version=vendor.version + 1)
+    changed = replace(vendor, agency=chosen)
     return changed, [VendorCoached(vendor_id=vendor.vendor_id, agency=chosen, previous_agency=vendor.agency)]
 
 

@@ -1,47 +1,67 @@
 """What changes about a vendor later, and how its events are counted."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from services.vendor import areas
 from services.vendor.domain import registration as domain
-from services.vendor.domain.registration import Vendor, VendorUnknown
+from services.vendor.domain.registration import Vendor, VendorRetired, VendorUnknown
 from services.vendor.store import vendors as store
 from shared.db import Connection
 from shared.events.vendor import VendorEvent
 from shared.outbox import Fact, record
 
-__all__ = ["choose_category", "coach", "lock_vendor"]
+__all__ = ["choose_category", "coach", "lock_vendor", "save_vendor"]
 
 
 async def choose_category(
     conn: Connection, vendor_id: UUID, category: str, *, now: datetime, within: str | None = None
 ) -> Vendor:
-    """Set a vendor's product category. Raises `VendorUnknown` (also outside the area `within`) or `CodeUnknown`."""
+    """Set a vendor's product category. Raises as `lock_vendor` does, or `CodeUnknown`."""
     vendor = await lock_vendor(conn, vendor_id, within)
     changed, events = domain.choose_category(vendor, category, await store.find_codes(conn))
-    return await _save(conn, changed, events, now)
+    return await save_vendor(conn, vendor, changed, events, now=now)
 
 
 async def coach(conn: Connection, vendor_id: UUID, agency: str, *, now: datetime, within: str | None = None) -> Vendor:
-    """Let an agency coach a vendor from now on. Raises `VendorUnknown` (also outside `within`) or `CodeUnknown`."""
+    """Let an agency coach a vendor from now on. Raises as `lock_vendor` does, or `CodeUnknown`."""
     vendor = await lock_vendor(conn, vendor_id, within)
     changed, events = domain.coach(vendor, agency, await store.find_codes(conn))
-    return await _save(conn, changed, events, now)
+    return await save_vendor(conn, vendor, changed, events, now=now)
 
 
-async def lock_vendor(conn: Connection, vendor_id: UUID, within: str | None = None) -> Vendor:
-    """A vendor, locked until the transaction ends. Raises `VendorUnknown` (also outside the area `within`)."""
+async def lock_vendor(conn: Connection, vendor_id: UUID, within: str | None = None, *, retired: bool = False) -> Vendor:
+    """A vendor, locked until the transaction ends: what changes it, or tells of it, begins here.
+
+    Raises `VendorUnknown` (also when it is erased, or outside the area `within`), and `VendorRetired` when it was
+    merged into another, unless `retired` asks for such a one too.
+    """
     vendor = await store.lock_vendor(conn, vendor_id)
-    if vendor is None or (within is not None and not areas.contains(within, vendor.kelurahan)):
+    if vendor is None or vendor.erased_at is not None:
         raise VendorUnknown(vendor_id)
+    if within is not None and not areas.contains(within, vendor.kelurahan):
+        raise VendorUnknown(vendor_id)
+    if vendor.merged_into is not None and not retired:
+        raise VendorRetired(vendor_id, vendor.merged_into)
     return vendor
 
 
-async def _save(conn: Connection, vendor: Vendor, events: Sequence[VendorEvent], now: datetime) -> Vendor:
-    if events:
-        await store.save_vendor(conn, vendor)
-        first = vendor.version - len(events) + 1
-        await record(conn, [Fact(event, first + n) for n, event in enumerate(events)], now=now)
-    return vendor
+async def save_vendor(
+    conn: Connection, before: Vendor, after: Vendor, events: Sequence[VendorEvent], *, now: datetime
+) -> Vendor:
+    """Write a locked vendor and record its events, each with the next version; a new contact card when that changed.
+
+    `after` is `before` itself where only other rows changed. Versions are counted here, nowhere else.
+    """
+    facts = [Fact(event, before.version + n) for n, event in enumerate(events, 1)]
+    after = replace(after, version=before.version + len(events))
+    card = domain.contact_card(after)
+    if card != domain.contact_card(before):
+        after = replace(after, card_version=before.card_version + 1)
+        facts.append(Fact(card, after.card_version))
+    if after != before:
+        await store.save_vendor(conn, after)
+    await record(conn, facts, now=now)
+    return after

@@ -35,10 +35,10 @@ class Holder(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """A vendor as it is stored, with its NIK, still sealed."""
+    """A vendor as it is stored, with its NIK, still sealed; None once it is erased."""
 
     vendor: Vendor
-    nik_sealed: bytes
+    nik_sealed: bytes | None
 
 
 class VendorFilter(NamedTuple):
@@ -78,12 +78,12 @@ async def find_holders(conn: Connection, nik_indexes: Sequence[bytes]) -> dict[b
 ADD_VENDORS = """
 INSERT INTO vendor (
     vendor_id, version, card_version, nik_index, nik_sealed, name, phone, email, street, kelurahan, rw, rt,
-    kind, category, agency, language, origin, registered_on, registered_at
+    kind, category, agency, language, origin, registered_on, registered_at, born_on
 )
 SELECT * FROM unnest(
     $1::uuid[], $2::bigint[], $3::bigint[], $4::bytea[], $5::bytea[], $6::text[], $7::text[], $8::text[], $9::text[],
     $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[],
-    $18::date[], $19::timestamptz[]
+    $18::date[], $19::timestamptz[], $20::date[]
 )
 ON CONFLICT (nik_index) DO NOTHING
 RETURNING vendor_id
@@ -119,28 +119,30 @@ async def add_vendors(conn: Connection, vendors: Sequence[tuple[bytes, bytes, Ve
         [vendor.origin for vendor in people],
         [vendor.registered_on for vendor in people],
         [vendor.registered_at for vendor in people],
+        [vendor.born_on for vendor in people],
     )
     return {row["vendor_id"] for row in rows}
 
 
 FIND_VENDOR = """
 SELECT vendor_id, version, card_version, nik_sealed, name, phone, email, street, kelurahan, rw, rt, kind, category,
-       agency, language, origin, registered_on, registered_at
+       agency, language, origin, registered_on, registered_at, born_on, merged_into, suspended_because, erased_at
 FROM vendor WHERE vendor_id = $1
 """
 
 LOCK_VENDOR = """
 SELECT vendor_id, version, card_version, nik_sealed, name, phone, email, street, kelurahan, rw, rt, kind, category,
-       agency, language, origin, registered_on, registered_at
+       agency, language, origin, registered_on, registered_at, born_on, merged_into, suspended_because, erased_at
 FROM vendor WHERE vendor_id = $1 FOR UPDATE
 """
 
 # The area is a range of codes: "31.71" holds everything from "31.71." up to, not with, "31.71/" ("/" follows ".").
 FIND_VENDORS = """
 SELECT vendor_id, version, card_version, nik_sealed, name, phone, email, street, kelurahan, rw, rt, kind, category,
-       agency, language, origin, registered_on, registered_at
+       agency, language, origin, registered_on, registered_at, born_on, merged_into, suspended_because, erased_at
 FROM vendor
-WHERE ($1::text IS NULL OR kelurahan = $1 OR (kelurahan > $1 || '.' AND kelurahan < $1 || '/'))
+WHERE erased_at IS NULL AND merged_into IS NULL
+  AND ($1::text IS NULL OR kelurahan = $1 OR (kelurahan > $1 || '.' AND kelurahan < $1 || '/'))
   AND ($2::text IS NULL OR category = $2)
   AND ($3::text IS NULL OR agency = $3)
   AND ($4::text IS NULL OR kind = $4)
@@ -174,14 +176,37 @@ async def find_vendors(conn: Connection, wanted: VendorFilter, after: UUID | Non
     return [_kept(row) for row in rows]
 
 
+SAVE_VENDOR = """
+UPDATE vendor
+SET version = $2, card_version = $3, name = $4, phone = $5, email = $6, street = $7, kelurahan = $8, rw = $9, rt = $10,
+    kind = $11, category = $12, agency = $13, language = $14, born_on = $15, merged_into = $16,
+    suspended_because = $17, erased_at = $18
+WHERE vendor_id = $1
+"""
+
+
 async def save_vendor(conn: Connection, vendor: Vendor) -> None:
-    """Write what may change about a vendor; the row is locked."""
+    """Write what may change about a vendor, but its NIK; the row is locked."""
     await conn.execute(
-        "UPDATE vendor SET version = $2, category = $3, agency = $4 WHERE vendor_id = $1",
+        SAVE_VENDOR,
         vendor.vendor_id,
         vendor.version,
+        vendor.card_version,
+        vendor.name,
+        vendor.phone,
+        vendor.email,
+        vendor.street,
+        vendor.kelurahan,
+        vendor.rw,
+        vendor.rt,
+        vendor.kind,
         vendor.category,
         vendor.agency,
+        vendor.language,
+        vendor.born_on,
+        vendor.merged_into,
+        vendor.suspended_because,
+        vendor.erased_at,
     )
 
 
@@ -192,7 +217,7 @@ SELECT count(*) AS count,
 FROM (
     SELECT (vendor_id::text || '|' || kelurahan || '|' || rw || '|' || coalesce(category, '') || '|'
             || coalesce(agency, '') || E'\n') COLLATE "C" AS line
-    FROM vendor
+    FROM vendor WHERE erased_at IS NULL
 ) AS lines
 """
 
@@ -202,7 +227,7 @@ SELECT count(*) AS count,
 FROM (
     SELECT (vendor_id::text || '|' || name || '|' || phone || '|' || coalesce(email, '') || '|' || language || E'\n')
            COLLATE "C" AS line
-    FROM vendor
+    FROM vendor WHERE erased_at IS NULL
 ) AS lines
 """
 
