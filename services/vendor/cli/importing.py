@@ -1,4 +1,4 @@
-"""`lapak vendors`: officers' work on the registry from the command line, over HTTP."""
+"""`lapak vendors import`: register the people of a sheet, over HTTP."""
 
 import csv
 import hashlib
@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-__all__ = ["app"]
+__all__ = ["import_file"]
 
 EXIT_SOME_REJECTED = 1
 EXIT_NOT_STARTED = 2
@@ -25,16 +25,9 @@ REPORT_HEADINGS = ("rejected_line", "rejected_field", "rejected_reason", "reject
 
 COLUMNS = "nik, name, phone, kelurahan (its code), rw, rt; if you like street, email, kind, category, agency, language"
 
-app = typer.Typer(help="The vendor registry.", no_args_is_help=True)
 console = Console(stderr=True)
 
 
-@app.callback()
-def vendors() -> None:
-    """The vendor registry."""
-
-
-@app.command("import")
 def import_file(
     file: Annotated[Path, typer.Argument(help=f"CSV in UTF-8, separated by ; or , with the headings {COLUMNS}.")],
     token: Annotated[str, typer.Option(envvar="LAPAK_TOKEN", help="Bearer token of an officer.", show_envvar=True)],
