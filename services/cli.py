@@ -113,7 +113,7 @@ def topics(
 @app.command()
 def token(
     subject: Annotated[str, typer.Argument(help="Who the token is for, for example officer-1.")],
-    role: Annotated[list[str], typer.Option(help="vendor, officer, service or operator; may be repeated.")],
+    role: Annotated[list[str], typer.Option(help="vendor, officer, registrar, service or operator; may be repeated.")],
     area: Annotated[str | None, typer.Option(help="Area of an officer, for example 31.71 (Central Jakarta).")] = None,
     vendor_id: Annotated[str | None, typer.Option(help="The vendor a vendor's token speaks for.")] = None,
     hours: Annotated[float, typer.Option(min=0.01, max=8760, help="How long it is valid.")] = 12,
@@ -127,9 +127,9 @@ def token(
     from shared.auth import LocalIssuer
     from shared.events.values import AreaCode
 
-    unknown = set(role) - {"vendor", "officer", "service", "operator"}
+    unknown = set(role) - {"vendor", "officer", "registrar", "service", "operator"}
     if unknown:
-        console.print(f"--role: no role {', '.join(sorted(unknown))}; there are vendor, officer, service, operator")
+        console.print(f"--role: no role {', '.join(sorted(unknown))}; there are vendor, officer, registrar, service, operator")
         raise typer.Exit(2)
     if not keys.exists():
         console.print(f"--keys: {keys} is not there; `make up` creates it")

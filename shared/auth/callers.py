@@ -74,7 +74,8 @@ def covers(area: str, code: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls. Roles: "vendor" (with `vendor_id` once registered), "officer" (of `area`), "service", "operator"."""
+    """Who calls. Roles: "vendor" (with `vendor_id` once registered), "officer" (of `area`), "registrar" (an officer who
+    may see personal data in full), "service", "operator"."""
 
     subject: str
     roles: frozenset[str]
