@@ -70,6 +70,8 @@ class Subscription:
     `on_tombstone`: called with the key when a compacted topic erases it. `on_refused`: answers a refused command with
     an event, in the transaction that moves the offset; without it a refused message is a dead letter.
     Types that are not named are skipped on a topic of events, and dead letters on a topic of commands.
+    `sparse`: few of the topic's aggregates concern this service, so what is skipped leaves no version behind; a gap in
+    those that do concern it is then not seen where a skipped type lies between.
     """
 
     topic: str
@@ -77,6 +79,7 @@ class Subscription:
     on_many: Mapping[type[Message], Many] = field(default_factory=dict)
     on_tombstone: Callable[[Connection, str, datetime], Awaitable[None]] | None = None
     on_refused: Callable[[Connection, Envelope, Message | None, Refusal, datetime], Awaitable[None]] | None = None
+    sparse: bool = False
 
     @property
     def takes_commands(self) -> bool:
@@ -133,7 +136,8 @@ class Consumer:
                 if self.subscription.takes_commands:
                     raise Malformed("ce_type", f"no such command here; known are {', '.join(sorted(self._types))}")
                 # under another key it must not move its subject's version: the real events would pass for duplicates
-                return Item(record, envelope if owned or envelope.sequence is None else None)
+                counts = owned or envelope.sequence is None
+                return Item(record, envelope if counts and not self.subscription.sparse else None)
             if not issubclass(kind, Command):
                 if envelope.sequence is None:
                     raise Malformed("ce_sequence", "the header is missing; an event carries its aggregate's version")

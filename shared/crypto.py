@@ -65,6 +65,11 @@ class Sealer:
         """Which key sealed this value."""
         return sealed[1 : 1 + sealed[0]].decode()
 
+    @property
+    def index_fingerprint(self) -> bytes:
+        """Tells which key makes the blind indexes, and nothing about the key."""
+        return self.blind_index("lapak index key")
+
     def blind_index(self, text: str) -> bytes:
         """32 bytes that are equal for equal texts and tell nothing without the key (HMAC-SHA-256)."""
         return hmac.new(self._index, text.encode(), hashlib.sha256).digest()

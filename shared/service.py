@@ -23,7 +23,7 @@ from shared.settings import ServiceSettings
 from shared.stream import Stream
 from shared.timers import TimerHandler, run_timers, set_timer
 
-__all__ = ["Platform", "Service"]
+__all__ = ["Platform", "Service", "StartRefused"]
 
 DATABASE_WAIT_SECONDS = 30
 OUTBOX_AGE_SECONDS_MAX = 60
@@ -34,6 +34,10 @@ IDEMPOTENCY_KEPT = timedelta(days=2)
 INBOX_KEPT = timedelta(days=30)
 
 logger = telemetry.get_logger()
+
+
+class StartRefused(RuntimeError):
+    """What the service finds in its database does not fit its settings; the text says what, and the way out."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ class Platform:
 
 
 Background = Callable[[Platform, asyncio.Event], Awaitable[None]]
+Check = Callable[[Platform], Awaitable[None]]
+"""Looks at the database before anything is served; raises `StartRefused`."""
 
 
 @dataclass
@@ -72,6 +78,7 @@ class Service:
         subscriptions: Sequence[Subscription] = (),
         timers: Mapping[str, TimerHandler] | None = None,
         background: Sequence[Background] = (),
+        checks: Sequence[Check] = (),
     ) -> None:
         self.name = name
         self.settings = settings
@@ -79,6 +86,7 @@ class Service:
         self._subscriptions = subscriptions
         self._timers = {**(timers or {}), "housekeeping": keep_house}
         self._background = background
+        self._checks = checks
         self._running: Running | None = None
 
     def app(self) -> FastAPI:
@@ -130,6 +138,8 @@ class Service:
         stopping, outbox_closed = asyncio.Event(), asyncio.Event()
         clock, sealer = Clock(settings.clock_file), Sealer(settings.secret_keys)
         platform = Platform(self.name, settings, database, clock, sealer)
+        for check in self._checks:
+            await check(platform)
         consumers = [Consumer(self.name, sub, database, clock, sealer, stopping) for sub in self._subscriptions]
         relay = Relay(self.name, database, settings.database, settings.kafka, outbox_closed)
         stream = Stream(self.name, settings, database, consumers, stopping)

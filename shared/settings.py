@@ -8,15 +8,43 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-__all__ = ["EXIT_WRONG_SETTINGS", "ServiceSettings", "complaints", "load"]
+__all__ = ["EXIT_WRONG_SETTINGS", "SecretKeys", "ServiceSettings", "complaints", "load"]
 
 EXIT_WRONG_SETTINGS = 2
 PREFIX = "LAPAK_"
 SECRET_KEY_BYTES = 32
+
+
+def _read_secret_keys(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except json.JSONDecodeError:
+            raise ValueError("is not JSON") from None
+    return value
+
+
+def _check_secret_keys(value: dict[str, str]) -> dict[str, str]:
+    if not value:
+        raise ValueError("names no key; one is needed")
+    for key_id, text in value.items():
+        if not 0 < len(key_id.encode()) < 256:
+            raise ValueError("a key id must have 1 to 255 bytes")
+        try:
+            size = len(base64.b64decode(text, validate=True))
+        except binascii.Error:
+            raise ValueError(f"key {key_id!r} is not base64") from None
+        if size != SECRET_KEY_BYTES:
+            raise ValueError(f"key {key_id!r} has {size} bytes; {SECRET_KEY_BYTES} are needed")
+    return value
+
+
+SecretKeys = Annotated[dict[str, str], BeforeValidator(_read_secret_keys), AfterValidator(_check_secret_keys)]
+"""Key id -> base64 of 32 bytes, current first; also as JSON."""
 
 
 class ServiceSettings(BaseSettings):
@@ -60,7 +88,7 @@ class ServiceSettings(BaseSettings):
     token_audience: str = Field(
         default="lapak", min_length=1, description="the `aud` a token must carry", examples=["lapak"]
     )
-    secret_keys: Annotated[dict[str, str], NoDecode] = Field(
+    secret_keys: Annotated[SecretKeys, NoDecode] = Field(
         repr=False,
         description="keys that seal personal data: JSON of key id to base64 of 32 bytes, current first",
         examples=['{"k1":"<output of: openssl rand -base64 32>"}'],
@@ -117,32 +145,6 @@ class ServiceSettings(BaseSettings):
     def _check_collector(cls, value: str | None) -> str | None:
         if value is not None and urlsplit(value).scheme not in ("https", "http"):
             raise ValueError("must be an http(s) address")
-        return value
-
-    @field_validator("secret_keys", mode="before")
-    @classmethod
-    def _read_secret_keys(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            try:
-                value = json.loads(value)
-            except json.JSONDecodeError:
-                raise ValueError("is not JSON") from None
-        return value
-
-    @field_validator("secret_keys")
-    @classmethod
-    def _check_secret_keys(cls, value: dict[str, str]) -> dict[str, str]:
-        if not value:
-            raise ValueError("names no key; one is needed")
-        for key_id, text in value.items():
-            if not 0 < len(key_id.encode()) < 256:
-                raise ValueError("a key id must have 1 to 255 bytes")
-            try:
-                size = len(base64.b64decode(text, validate=True))
-            except binascii.Error:
-                raise ValueError(f"key {key_id!r} is not base64") from None
-            if size != SECRET_KEY_BYTES:
-                raise ValueError(f"key {key_id!r} has {size} bytes; {SECRET_KEY_BYTES} are needed")
         return value
 
     @field_validator("clock_file")

@@ -59,7 +59,8 @@ def _asyncapi() -> bytes:
 
 
 def describe(app: FastAPI) -> None:
-    """Make the OpenAPI document tell of problem+json and of Idempotency-Key, which every POST takes."""
+    """Make the OpenAPI document tell of problem+json and of Idempotency-Key, which every POST takes
+    that does more than read (`openapi_extra={"x-reads-only": True}`)."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -95,7 +96,7 @@ def _with_conventions(document: dict[str, Any]) -> dict[str, Any]:
         for method, operation in path.items():
             operation["responses"].pop("422", None)
             operation["responses"]["default"] = {"$ref": "#/components/responses/Problem"}
-            if method == "post":
+            if method == "post" and not operation.get("x-reads-only"):
                 parameters = operation.setdefault("parameters", [])
                 parameters.append({"$ref": "#/components/parameters/IdempotencyKey"})
     return document

@@ -279,6 +279,30 @@ async def test_only_a_keys_own_records_move_its_version_and_any_empty_record_era
         assert await reader.letters() == []
 
 
+@pytest.mark.parametrize(("sparse", "remembered"), [(False, {"a", "other", "end"}), (True, {"a", "end"})])
+async def test_a_sparse_reader_remembers_nothing_of_what_it_skips(
+    make_database: MakeDatabase, broker: str, setenv: SetEnv, sparse: bool, remembered: set[str]
+) -> None:
+    fresh, topic = await make_database("vendor"), await make_topic(broker, partitions=1)
+    await make_counters(fresh.database)
+    subscription = Subscription(topic, on={Counted: add}, sparse=sparse)
+    async with producer(broker) as out, reading(fresh, broker, subscription, setenv) as reader:
+        await out.send(topic, b"{}", key=b"other", headers=headers("other", 1, kind="SomethingElse"))
+        await out.send(topic, _body("a"), key=b"a", headers=headers("a", 1))
+        await out.send(topic, _body("a"), key=b"a", headers=headers("a", 1))
+        await out.send(topic, _body("end"), key=b"end", headers=headers("end", 1))
+        await out.flush()
+
+        async def done() -> bool:
+            return "end" in await reader.counters()
+
+        await until(done)
+        assert (await reader.counters())["a"] == (await reader.counters())["end"]
+        async with fresh.database.read() as conn:
+            keys = await conn.fetch("SELECT key FROM consumed_version WHERE topic = $1", topic)
+        assert {row["key"] for row in keys} == remembered
+
+
 async def test_a_timer_that_has_failed_for_days_is_still_postponed_and_others_run(make_database: MakeDatabase) -> None:
     fresh, clock, stopping = await make_database("vendor"), Clock(), asyncio.Event()
     done: list[str] = []
