@@ -46,6 +46,7 @@ async def test_a_list_is_of_the_officers_area_and_masks_what_is_personal(registr
         "name": "Orang Contoh 1",
         "phone": "+62812*****001",
         "email": "o***@contoh.id",
+        "born_on": "1990-**-**",
         "street": "Jalan Contoh 1",
         "kelurahan": KARANG_ANYAR,
         "kelurahan_name": "Karang Anyar",
@@ -57,6 +58,8 @@ async def test_a_list_is_of_the_officers_area_and_masks_what_is_personal(registr
         "language": "id",
         "origin": "officer",
         "registered_on": "2023-03-01",
+        "state": "active",
+        "merged_into": None,
     }
 
 

@@ -1,26 +1,41 @@
 """What the registry's HTTP door takes and answers; masked here, so that no route forgets it."""
 
+from collections.abc import Sequence
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from services.vendor import areas, checks
-from services.vendor.domain.registration import Registered, Registration
+from services.vendor.api.texts import Day
+from services.vendor.domain.registration import Origin, Registered, Registration
+from services.vendor.domain.searching import VendorState
 from services.vendor.sheets import Sheet
 from services.vendor.store.imports import ImportRun, Rejection
 from services.vendor.store.vendors import Kept
 from shared.crypto import Sealer
+from shared.events.values import AgencyCode, AreaCode, CategoryCode, VendorKind
+from shared.http import LIMIT_DEFAULT, After, Limit
 
 __all__ = [
     "AgencyBody",
     "CategoryBody",
+    "ExportBody",
+    "Filters",
     "ImportReport",
+    "ListQuery",
+    "PersonFilters",
     "ProgressAnswer",
     "RegisterBody",
     "RegisteredAnswer",
+    "RejectedPage",
+    "RejectedRow",
+    "RevealBody",
+    "RevealReason",
+    "SearchBody",
     "VendorAnswer",
+    "VendorDetail",
     "VendorPage",
 ]
 
@@ -100,6 +115,75 @@ class RegisteredAnswer(BaseModel):
         return cls(vendor_id=registered.vendor_id, warnings=warnings)
 
 
+class Filters(BaseModel):
+    """Which vendors; filters combine. None of these tells who somebody is, so they may stand in an address."""
+
+    area: AreaCode | None = Field(default=None, description="An area inside the officer's own; none: all of it")
+    category: CategoryCode | None = None
+    agency: AgencyCode | None = None
+    kind: VendorKind | None = None
+    origin: Origin | None = None
+    state: VendorState | None = Field(default=None, description="None: active and suspended ones")
+    registered_from: Day | None = None
+    registered_until: Day | None = None
+
+
+class ListQuery(Filters):
+    """A page of vendors."""
+
+    after: After = None
+    limit: Limit = LIMIT_DEFAULT
+
+
+class PersonFilters(Filters):
+    """Which vendors, also by what tells who somebody is; that travels in a body, because addresses are logged."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = Field(
+        default=None, max_length=200, description="Words of the name, or how they begin", examples=["siti amin"]
+    )
+    phone: Text | None = Field(default=None, examples=["0812-3456-7890"])
+    nik: Text | None = Field(default=None, description="All 16 digits; finds merged registrations too")
+
+
+class SearchBody(PersonFilters):
+    """A page of what a search finds."""
+
+    after: str | None = Field(default=None, max_length=1000, description="`next` of the page before")
+    limit: int = Field(default=LIMIT_DEFAULT, ge=1, le=500)
+
+
+RevealReason = Literal["asked-by-person", "to-reach-person", "identity-check", "to-decide", "complaint", "legal-order"]
+
+REFERENCE_DIGITS_MAX = 9
+"""Fewer than a phone has: what is kept in the audit log for ever must not tell who somebody is."""
+
+
+def _reference(text: str) -> str:
+    digits = sum(character.isdigit() for character in text)
+    if not 1 <= digits <= REFERENCE_DIGITS_MAX:
+        raise ValueError(f"must be the number of a letter or a case, with 1 to {REFERENCE_DIGITS_MAX} digits")
+    return text
+
+
+class RevealBody(BaseModel):
+    """Why personal data is to be seen in full. Kept in the audit log as it is: a code and a number, no free text."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: RevealReason
+    reference: Annotated[str, Field(pattern=r"^[A-Za-z0-9./-]{1,40}$"), AfterValidator(_reference)] | None = Field(
+        default=None, description="Number of the letter or case", examples=["ADUAN/117/2023"]
+    )
+
+
+class ExportBody(PersonFilters):
+    """Which vendors to write into a file, and whether in full."""
+
+    reveal: RevealBody | None = Field(default=None, description="For a registrar: nothing is masked, and it is noted")
+
+
 class VendorAnswer(BaseModel):
     """A vendor as shown to who asks."""
 
@@ -108,6 +192,7 @@ class VendorAnswer(BaseModel):
     name: str
     phone: str
     email: str | None
+    born_on: str | None = Field(description="As the NIK says, no proof", examples=["1990-**-**"])
     street: str
     kelurahan: str
     kelurahan_name: str
@@ -119,18 +204,21 @@ class VendorAnswer(BaseModel):
     language: str
     origin: str
     registered_on: date
+    state: VendorState
+    merged_into: UUID | None
 
     @classmethod
-    def own(cls, kept: Kept, sealer: Sealer) -> "VendorAnswer":
-        """To the vendor itself: its NIK masked, the rest in full."""
+    def in_full(cls, kept: Kept, sealer: Sealer) -> "VendorAnswer":
+        """To a registrar who said why: nothing is masked."""
         vendor = kept.vendor
         nik = "" if kept.nik_sealed is None else sealer.open(kept.nik_sealed, vendor.vendor_id.bytes).decode()
         return cls(
             vendor_id=vendor.vendor_id,
-            nik=checks.mask_nik(nik),
+            nik=nik,
             name=vendor.name,
             phone=vendor.phone,
             email=vendor.email,
+            born_on=None if vendor.born_on is None else vendor.born_on.isoformat(),
             street=vendor.street,
             kelurahan=vendor.kelurahan,
             kelurahan_name=areas.areas().get(vendor.kelurahan, vendor.kelurahan),
@@ -142,15 +230,36 @@ class VendorAnswer(BaseModel):
             language=vendor.language,
             origin=vendor.origin,
             registered_on=vendor.registered_on,
+            state="merged" if vendor.merged_into else "suspended" if vendor.suspended_because else "active",
+            merged_into=vendor.merged_into,
         )
 
     @classmethod
+    def own(cls, kept: Kept, sealer: Sealer) -> "VendorAnswer":
+        """To the vendor itself: its NIK masked, the rest in full."""
+        shown = cls.in_full(kept, sealer)
+        shown.nik = checks.mask_nik(shown.nik)
+        return shown
+
+    @classmethod
     def masked(cls, kept: Kept, sealer: Sealer) -> "VendorAnswer":
-        """To an officer: NIK, phone and email masked."""
+        """To an officer: NIK, phone, email and day of birth masked."""
         shown = cls.own(kept, sealer)
         shown.phone = checks.mask_phone(shown.phone)
         shown.email = None if shown.email is None else checks.mask_email(shown.email)
+        shown.born_on = None if shown.born_on is None else f"{shown.born_on[:4]}-**-**"
         return shown
+
+
+class VendorDetail(VendorAnswer):
+    """One vendor, and all registrations of the same person."""
+
+    family: list[UUID] = Field(description="The registration that stands for the person, then those merged into it")
+
+    @classmethod
+    def of(cls, shown: VendorAnswer, family: Sequence[UUID]) -> "VendorDetail":
+        """From what may be shown."""
+        return cls(**shown.model_dump(), family=list(family))
 
 
 class VendorPage(BaseModel):
@@ -158,6 +267,10 @@ class VendorPage(BaseModel):
 
     items: list[VendorAnswer]
     next: str | None
+    similar: bool = Field(
+        default=False,
+        description="Nobody has such a name; these, some of perhaps many, have one that is a slip away in each word",
+    )
 
 
 class Fault(BaseModel):
@@ -181,6 +294,13 @@ class RejectedRow(Fault):
         """From what was noted."""
         first, *others = rejection.problems
         return cls(line=rejection.line, also=[Fault(**other) for other in others], **first)
+
+
+class RejectedPage(BaseModel):
+    """A page of rows that were not taken."""
+
+    items: list[RejectedRow]
+    next: str | None
 
 
 class WarnedRows(BaseModel):
@@ -229,15 +349,15 @@ class ImportReport(BaseModel):
     stopped_at_line: int | None = Field(description="Where the import gave up because nearly every row was rejected")
 
     @classmethod
-    def of(cls, run: ImportRun, rejections: list[Rejection], sheet: Sheet) -> "ImportReport":
-        """From the run, the rows it rejected and the sheet's headings."""
+    def of(cls, run: ImportRun, sheet: Sheet) -> "ImportReport":
+        """From the run and the sheet's headings; the rejected rows are sent after it, page by page."""
         return cls(
             import_id=run.import_id,
             dry_run=run.dry_run,
             rows=run.rows,
             registered=run.registered,
             already=run.already,
-            rejected=[RejectedRow.of(rejection) for rejection in rejections],
+            rejected=[],
             warnings={code: WarnedRows(**noted) for code, noted in run.warnings.items()},
             columns={name: sheet.headings[position] for name, position in sheet.columns.items()},
             stopped_at_line=run.stopped_at_line,
