@@ -7,6 +7,7 @@ mend it, and never repeats the value, because it may be personal data.
 import re
 import unicodedata
 from datetime import date
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import lokal
@@ -48,6 +49,8 @@ _WRITTEN = {form: f"{n:03d}" for n in range(1, 1000) for form in (f"{n}", f"{n:0
 _AREA_DIGITS_MAX = 10
 _CODE_DIGITS_MAX = 5
 _NIK = re.compile(r"\d{16}", re.ASCII)
+_MOBILE = re.compile(r"(?:\+?62|0)?(8\d{8,11})", re.ASCII)
+"""A mobile without separators; what it does not match is read by `lokal`."""
 _LONG_NUMBER = re.compile(r"\+?\d{11,15}", re.ASCII)
 _SCIENTIFIC = re.compile(r"\d[.,]\d+E\+?\d+", re.ASCII | re.IGNORECASE)
 _COUNTRY_CODE_TWICE = re.compile(r"(?:\+?62|0)0*62(8\d{8,11})", re.ASCII)
@@ -94,7 +97,12 @@ def _printable(field: str, text: str, most: int) -> str:
 
 
 def check_nik(text: str, today: date, warnings: list[Warned]) -> str:
-    """The 16 digits of a NIK. An impossible or unlikely date in it is a warning: a NIK never changes (DOMAIN)."""
+    """The 16 digits of a NIK. An impossible or unlikely date in it is a warning: a NIK never changes (DOMAIN).
+
+    Most NIK of a sheet are 16 digits with nothing odd in them, and known as such at a glance; `lokal` reads the others.
+    """
+    if _NIK.fullmatch(text) and text[12:] != "0000" and _names_an_area(text[:6]) and _born_as_read(text, today):
+        return text
     value = _tidy(text).lstrip("'")
     if not value:
         raise FieldRefused("nik", "missing", "is missing", "a registration needs the NIK of the person's KTP")
@@ -126,9 +134,28 @@ def _years(born: date, today: date) -> int:
     return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
 
 
+@lru_cache(maxsize=4096)
+def _names_an_area(six_digits: str) -> bool:
+    return bool(lokal.parse_nik(f"{six_digits}0101900001").valid)
+
+
+def _born_as_read(nik: str, today: date) -> bool:
+    """Whether the date in the NIK, in the century that `lokal` reads, makes a grown person."""
+    born = born_on(nik, today)
+    century = 2000 if int(nik[10:12]) <= today.year % 100 else 1900
+    return born is not None and born.year - born.year % 100 == century
+
+
 def born_on(nik: str, today: date) -> date | None:
     """The date of birth that a NIK tells (women: day + 40), of the latest century that makes a grown person."""
-    day, month, year = int(nik[6:8]) % 40, int(nik[8:10]), int(nik[10:12])
+    return _born(nik[6:12], today)
+
+
+@lru_cache(maxsize=1024)  # a row is asked twice; no more is kept than that needs
+def _born(six_digits: str, today: date) -> date | None:
+    day, month, year = int(six_digits[:2]), int(six_digits[2:4]), int(six_digits[4:])
+    if day > 40:
+        day -= 40
     for century in (2000, 1900):
         try:
             born = date(century + year, month, day)
@@ -151,6 +178,9 @@ def check_name(text: str) -> str:
 
 def check_phone(text: str, warnings: list[Warned]) -> str:
     """E.164. `0812...`, `812...`, `+62812...` and `62812...` without a plus are the same mobile; so is `0062812...`."""
+    mobile = _MOBILE.fullmatch(text.replace("-", "").replace(" ", ""))
+    if mobile and _names_an_operator(mobile[1][:3]):
+        return f"+62{mobile[1]}"
     value = _tidy(text).lstrip("'")
     if not value.isascii():
         value = value.translate(_DASHES)
@@ -175,6 +205,11 @@ def check_phone(text: str, warnings: list[Warned]) -> str:
     return info.e164
 
 
+@lru_cache(maxsize=256)
+def _names_an_operator(three_digits: str) -> bool:
+    return lokal.parse_phone(f"0{three_digits}000000").operator is not None
+
+
 def check_email(text: str) -> str | None:
     """An e-mail address, or nothing."""
     value = _tidy(text) if text else ""
@@ -192,7 +227,7 @@ def check_area(text: str, warnings: list[Warned]) -> str:
     value = text if text in known else areas.dotted(_tidy(text).lstrip("'"))
     if value not in known:
         raise _area_refused(value)
-    other = areas.name_trap(value)
+    other = areas.name_traps().get(value)
     if other is not None:
         message = f"{areas.describe(value)} is not {areas.describe(other)}, {other}: compare with the KTP"
         warnings.append(Warned("kelurahan", "area-name-trap", message))
@@ -234,6 +269,8 @@ def check_street(text: str) -> str:
 
 def check_kind(text: str) -> Literal["pemula", "usaha"]:
     """`pemula` (no business yet, the default) or `usaha`."""
+    if not text:
+        return "pemula"
     value = text.strip().casefold()
     if value in ("", "pemula"):
         return "pemula"
@@ -244,6 +281,8 @@ def check_kind(text: str) -> Literal["pemula", "usaha"]:
 
 def check_language(text: str) -> Literal["id", "en"]:
     """Language of messages to the vendor: `id` (the default) or `en`."""
+    if not text:
+        return "id"
     value = text.strip().casefold()
     if value in ("", "id"):
         return "id"
@@ -254,6 +293,8 @@ def check_language(text: str) -> Literal["id", "en"]:
 
 def check_code(field: Literal["category", "agency"], text: str, known: frozenset[str]) -> str | None:
     """One of the codes the programme knows (they are data), or nothing."""
+    if not text:
+        return None
     if text in known:
         return text
     value = text.strip().casefold()

@@ -1,51 +1,28 @@
-"""Sheets of vendors: CSV as officers' programmes write it, read as a stream.
+"""Sheets of vendors, read as a stream: CSV as officers' programmes write it, and the sheet of an XLSX workbook.
 
-UTF-8 with or without a byte order mark, `;` or `,`, headings in English or Indonesian, in any order. What makes the
-file unreadable as a whole is refused before its first row.
+CSV: UTF-8 with or without a byte order mark, `;` or `,`. Headings in English or Indonesian, in any order. The content
+says what a file is, not its name. What makes the file unreadable as a whole is refused before its first row.
 """
 
 import codecs
 import csv
 import io
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any, BinaryIO, ClassVar, NamedTuple
+from typing import Any, BinaryIO, ClassVar, NamedTuple, cast
 
 from services.vendor.domain.registration import Problem, Registration
-from shared.errors import Refused
+from services.vendor.headings import HEADINGS, REQUIRED, find_columns, fold
+from services.vendor.workbooks import SheetRefused, read_workbook
 
-__all__ = ["HEADINGS", "Record", "Sheet", "SheetRefused", "open_sheet"]
+__all__ = ["HEADINGS", "Record", "RejectedRows", "Sheet", "SheetRefused", "open_sheet"]
 
 PIECE_BYTES = 1 << 20
 HEADING_CHARACTERS_MAX = 8192
-REQUIRED = ("nik", "name", "phone", "kelurahan", "rw", "rt")
-
-HEADINGS: dict[str, tuple[str, ...]] = {
-    "nik": ("nik", "no_nik", "nomor_nik", "no_ktp", "nomor_ktp"),
-    "name": ("name", "nama", "nama_lengkap", "full_name"),
-    "phone": ("phone", "no_hp", "nomor_hp", "hp", "no_wa", "nomor_wa", "whatsapp", "no_telepon", "telepon", "no_telp"),
-    "kelurahan": ("kode_kelurahan", "kelurahan_code", "kode_wilayah", "kelurahan"),
-    "rw": ("rw", "no_rw"),
-    "rt": ("rt", "no_rt"),
-    "street": ("street", "alamat", "alamat_ktp", "jalan", "address"),
-    "email": ("email", "e_mail", "surel", "alamat_email"),
-    "kind": ("kind", "jenis", "jenis_anggota", "tipe"),
-    "category": ("category", "kategori", "kategori_produk", "kategori_usaha"),
-    "agency": ("agency", "pengampu", "dinas", "instansi"),
-    "language": ("language", "bahasa"),
-}
-"""Field -> headings it may stand under; where a sheet has several, the first of the list is taken."""
-
-_NO_LETTERS = re.compile(r"[\s._/-]+")
-
-
-class SheetRefused(Refused):
-    """The file as a whole cannot be read as a sheet of vendors; no row of it was taken."""
-
-    code: ClassVar[str] = "sheet-unreadable"
-    status: ClassVar[int] = 422
+WORKBOOK_BEGINNINGS = (b"PK", b"\xd0\xcf\x11\xe0")
+"""Of a ZIP archive (XLSX), and of OLE (XLSX under a password, or a format before 2007: both refused)."""
+REJECTED_HEADINGS = ("rejected_line", "rejected_field", "rejected_reason", "rejected_fix")
 
 
 class ColumnsMissing(SheetRefused):
@@ -61,7 +38,10 @@ class ColumnTwice(SheetRefused):
 
 
 class Record(NamedTuple):
-    """A row as it stands in the file. `line` is where it begins; a quoted cell may go on over several lines."""
+    """A row as it stands in the file. `line` is where it begins; a quoted cell may go on over several lines.
+
+    In a workbook it is the number of the row.
+    """
 
     line: int
     cells: list[str]
@@ -75,8 +55,17 @@ class Sheet:
     headings: list[str]
     delimiter: str
     columns: dict[str, int]
+    _text: io.TextIOWrapper
     _reader: Any  # csv.reader's type has no public name
     _lines_before: int
+    _numbered: bool = False
+    """Whether the first cell of each row is its number: a workbook's."""
+
+    def again(self) -> "Sheet":
+        """The same sheet from its beginning; this one can be read no more."""
+        file = cast(BinaryIO, self._text.detach())
+        file.seek(0)
+        return _open_rows(file) if self._numbered else _open_text(file)
 
     def records(self) -> Iterator[Record]:
         """The rows below the headings, without the empty ones."""
@@ -90,6 +79,8 @@ class Sheet:
             except csv.Error:
                 yield Record(line, [], _broken_quotes(line, before + reader.line_num))
                 continue
+            if self._numbered:
+                line = int(cells.pop(0))
             if not any(cells):
                 continue
             if len(cells) != width:
@@ -112,12 +103,22 @@ class Sheet:
 
 
 def open_sheet(file: BinaryIO) -> Sheet:
-    """Read the headings of a CSV file. Raises `SheetRefused`, `ColumnsMissing` or `ColumnTwice`.
+    """Read the headings of a sheet. Raises `SheetRefused` (or what is derived from it), and then has taken no row.
 
-    The whole file is looked through once for its encoding, so that no row is taken from a file that breaks later. The
-    sheet owns the file from then on and closes it when it is dropped.
+    Of CSV the whole file is looked through once for its encoding, so that no row is taken from a file that breaks
+    later. The sheet owns the file from then on and closes it when it is dropped. Blocks: to be run in a thread.
     """
+    beginning = file.read(4)
+    file.seek(0)
+    if beginning.startswith(WORKBOOK_BEGINNINGS):
+        return _open_rows(read_workbook(file))
+    if beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise SheetRefused("The file is UTF-16 text. Save it as CSV UTF-8 and send that.")
     _check_text(file)
+    return _open_text(file)
+
+
+def _open_text(file: BinaryIO) -> Sheet:
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     lines_before, first = 0, ""
     while not first.strip():
@@ -132,16 +133,18 @@ def open_sheet(file: BinaryIO) -> Sheet:
     delimiter = ";" if first.count(";") > first.count(",") else ","
     headings = [heading.strip() for heading in next(csv.reader([first], delimiter=delimiter))]
     reader = csv.reader(text, delimiter=delimiter, strict=True)
-    return Sheet(headings, delimiter, _columns(headings), reader, lines_before)
+    return Sheet(headings, delimiter, _columns(headings), text, reader, lines_before)
+
+
+def _open_rows(file: BinaryIO) -> Sheet:
+    """The rows of a workbook, as `read_workbook` gives them."""
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    reader = csv.reader(text)
+    headings = [heading.strip() for heading in next(reader)[1:]]
+    return Sheet(headings, ";", _columns(headings), text, reader, 0, _numbered=True)
 
 
 def _check_text(file: BinaryIO) -> None:
-    head = file.read(4)
-    if head.startswith(b"PK"):
-        raise SheetRefused("This is an Excel workbook. Save it as CSV UTF-8 and send that.")
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise SheetRefused("The file is UTF-16 text. Save it as CSV UTF-8 and send that.")
-    file.seek(0)
     decoder = codecs.getincrementaldecoder("utf-8")()
     line = 1
     while True:
@@ -162,15 +165,12 @@ def _check_text(file: BinaryIO) -> None:
 
 def _columns(headings: list[str]) -> dict[str, int]:
     """Field -> position of its column."""
-    folded = [_NO_LETTERS.sub("_", heading.casefold()).strip("_") for heading in headings]
-    columns: dict[str, int] = {}
-    for field, names in HEADINGS.items():
-        name = next((name for name in names if name in folded), None)
-        if name is None:
-            continue
+    folded = [fold(heading) for heading in headings]
+    columns = find_columns(headings)
+    for field, position in columns.items():
+        name = folded[position]
         if folded.count(name) > 1:
             raise ColumnTwice(f"The heading {name!r} stands over two columns; rename or remove one.", field=field)
-        columns[field] = folded.index(name)
     missing = [field for field in REQUIRED if field not in columns]
     if missing:
         accepted = {field: list(HEADINGS[field]) for field in missing}
@@ -188,3 +188,36 @@ def _broken_quotes(first: int, last: int) -> Problem:
 def _too_many(cells: int, width: int) -> Problem:
     fix = "put cells that hold the separator in quotation marks"
     return Problem("row", "row-cells", f"has {cells} cells where the headings have {width}", fix)
+
+
+class RejectedRows:
+    """The rows of a sheet that were rejected, in full, with what is wrong beside them: ready to be mended and imported.
+
+    Where the sheet itself is such a file, its columns of that kind are replaced.
+    """
+
+    def __init__(self, sheet: Sheet) -> None:
+        self._kept = [place for place, heading in enumerate(sheet.headings) if heading not in REJECTED_HEADINGS]
+        self._records = sheet.records()
+        self._written = io.StringIO(newline="")
+        self._writer = csv.writer(self._written, delimiter=sheet.delimiter)
+        self._writer.writerow([*(sheet.headings[place] for place in self._kept), *REJECTED_HEADINGS])
+
+    def write(self, rejected: Iterable[tuple[int, Sequence[Mapping[str, str]]]]) -> str:
+        """CSV of these rows (line and problems), which follow in the sheet after those written before.
+
+        Headings stand before the first.
+        """
+        waiting = dict(rejected)
+        for record in self._records if waiting else ():
+            problems = waiting.pop(record.line, None)
+            if problems is not None:
+                cells = [record.cells[place] if place < len(record.cells) else "" for place in self._kept]
+                told = ["; ".join(one[name] for one in problems) for name in ("field", "reason", "fix")]
+                self._writer.writerow([*cells, str(record.line), *told])
+            if not waiting:
+                break
+        text = self._written.getvalue()
+        self._written.seek(0)
+        self._written.truncate()
+        return text

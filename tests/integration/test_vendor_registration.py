@@ -8,9 +8,10 @@ from cryptography.exceptions import InvalidTag
 
 from services.vendor.app import create
 from services.vendor.domain import registration as domain
-from services.vendor.domain.registration import AlreadyRegistered, Codes, Outcome, Registered, Registration, Vendor
+from services.vendor.domain.registration import AlreadyRegistered, Codes, Outcome, Registered, Registration
 from services.vendor.handlers import registration as handlers
 from services.vendor.store import vendors as store
+from services.vendor.store.vendors import NewVendor
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.ids import new_id
@@ -221,15 +222,15 @@ async def test_long_inserts_in_opposite_order_wait_for_each_other_and_never_dead
     now = registry.clock.now()
     codes = Codes(frozenset(), frozenset())
 
-    def rows() -> list[tuple[bytes, bytes, Vendor]]:
+    def rows() -> list[NewVendor]:
         found = []
         for number in range(4000):
             admitted = domain.admit(wish(number), codes, now.date())
             vendor, _, _ = domain.register(admitted, new_id(), "file", now.date(), now)
-            found.append((registry.sealer.blind_index(admitted.nik), b"", vendor))
+            found.append(NewVendor.of(vendor, registry.sealer.blind_index(admitted.nik), b""))
         return found
 
-    async def add(batch: list[tuple[bytes, bytes, Vendor]]) -> int:
+    async def add(batch: list[NewVendor]) -> int:
         async with registry.database.transaction() as conn:
             return len(await store.add_vendors(conn, batch))
 

@@ -1,8 +1,11 @@
 """The fields of a registration: both sides of every limit, and the traps of the field."""
 
+from collections.abc import Callable
 from datetime import date
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from lokal import wilayah
 
 from services.vendor import areas, checks
@@ -361,3 +364,63 @@ def test_no_refusal_repeats_the_value() -> None:
         refusal(checks.check_code, "category", secret, frozenset({"health"})),
     ]
     assert not [error for error in refusals if secret.casefold() in f"{error} {error.reason} {error.fix}".casefold()]
+
+
+# ---- what is known at a glance
+
+
+@given(
+    st.sampled_from(["317102", "327301", "990101", "310001", "317100", "007102"])
+    | st.from_regex(r"\d{6}", fullmatch=True),
+    st.integers(0, 99),
+    st.integers(0, 14),
+    st.integers(0, 99),
+    st.sampled_from(["0000", "0001", "9999"]),
+    st.dates(date(2001, 1, 1), date(2060, 12, 31)),
+)
+def test_a_nik_known_at_a_glance_is_what_lokal_reads(
+    area: str, day: int, month: int, year: int, serial: str, today: date
+) -> None:
+    """A NIK with a space before it is left to `lokal`; the answer, its warnings and its refusal are the same."""
+    nik = f"{area}{day:02d}{month:02d}{year:02d}{serial}"
+    assert _outcome(checks.check_nik, nik, today) == _outcome(checks.check_nik, f" {nik}", today)
+
+
+@given(
+    st.sampled_from(["", "0", "62", "+62", "00", "0062", "6262", "+"]),
+    st.from_regex(r"[0-9]{6,14}", fullmatch=True) | st.from_regex(r"8[0-9]{7,12}", fullmatch=True),
+    st.lists(st.tuples(st.integers(0, 16), st.sampled_from("- ")), max_size=4),
+)
+def test_a_phone_known_at_a_glance_is_what_lokal_reads(
+    prefix: str, digits: str, separators: list[tuple[int, str]]
+) -> None:
+    """A number with an invisible mark before it is left to `lokal`."""
+    written = prefix + digits
+    for place, separator in separators:
+        written = written[:place] + separator + written[place:]
+    assert _outcome(checks.check_phone, written) == _outcome(checks.check_phone, f"\u200e{written}")
+
+
+def _outcome(check: Callable[..., str], *arguments: object) -> tuple[str, list[Warned]]:
+    warnings: list[Warned] = []
+    try:
+        return check(*arguments, warnings), warnings
+    except FieldRefused as error:
+        return error.code, []
+
+
+@pytest.mark.parametrize(
+    ("nik", "born"),
+    [
+        ("3171020107900001", date(1990, 7, 1)),
+        ("3171024107900001", date(1990, 7, 1)),
+        ("3171020103060001", date(2006, 3, 1)),  # seventeen on the day
+        ("3171020203060001", date(1906, 3, 2)),  # a day too young: a hundred years older
+        ("3171028107900001", None),  # day 81 is no woman's day 41
+        ("3171023102900001", None),
+    ],
+)
+def test_the_birth_date_of_a_nik_is_of_the_latest_century_that_makes_a_grown_person(
+    nik: str, born: date | None
+) -> None:
+    assert checks.born_on(nik, TODAY) == born

@@ -1,6 +1,5 @@
 """`lapak vendors import`: register the people of a sheet, over HTTP."""
 
-import csv
 import hashlib
 import json
 import shutil
@@ -21,7 +20,6 @@ EXIT_NOT_STARTED = 2
 EXIT_CUT_OFF = 3
 POLL_SECONDS = 0.3
 ROWS_SHOWN_MAX = 10
-REPORT_HEADINGS = ("rejected_line", "rejected_field", "rejected_reason", "rejected_fix")
 
 COLUMNS = "nik, name, phone, kelurahan (its code), rw, rt; if you like street, email, kind, category, agency, language"
 
@@ -29,7 +27,9 @@ console = Console(stderr=True)
 
 
 def import_file(
-    file: Annotated[Path, typer.Argument(help=f"CSV in UTF-8, separated by ; or , with the headings {COLUMNS}.")],
+    file: Annotated[
+        Path, typer.Argument(help=f"CSV (UTF-8, separated by ; or ,) or XLSX, with the headings {COLUMNS}.")
+    ],
     token: Annotated[str, typer.Option(envvar="LAPAK_TOKEN", help="Bearer token of an officer.", show_envvar=True)],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would happen, and register nobody.")] = False,
     url: Annotated[
@@ -49,7 +49,8 @@ def import_file(
         except httpx.UnsupportedProtocol as error:
             raise _ended(EXIT_NOT_STARTED, f"--url: {url} is no address like http://127.0.0.1:8101.") from error
         except httpx.TransportError as error:
-            raise _ended(EXIT_NOT_STARTED, f"{url} does not answer ({type(error).__name__}).") from error
+            said = f"{url} does not answer ({type(error).__name__}). Is it the address of the vendor service, and up?"
+            raise _ended(EXIT_NOT_STARTED, said) from error
         try:
             answer = _send(client, file, key, total, dry_run=dry_run)
         except httpx.TransportError as error:
@@ -112,7 +113,7 @@ def _send(client: httpx.Client, file: Path, key: str, total: int, *, dry_run: bo
             client.post,
             "/v1/vendors/import",
             params={"dry_run": dry_run},
-            files={"file": (file.name, opened, "text/csv")},
+            files={"file": (file.name, opened, "application/octet-stream")},
             headers={"Idempotency-Key": key},
         )
         while not wait([sending], timeout=POLL_SECONDS).done:
@@ -159,23 +160,9 @@ def _show(report: dict[str, Any]) -> None:
 
 def _write_rejected(file: Path, target: Path, rejected: list[dict[str, Any]]) -> None:
     """Copy the rejected rows, in full, with what is wrong beside them; the file is as readable as the sheet itself."""
-    from services.vendor.sheets import open_sheet
+    from services.vendor.sheets import RejectedRows, open_sheet
 
-    by_line = {row["line"]: row for row in rejected}
     with file.open("rb") as opened, target.open("w", encoding="utf-8-sig", newline="") as written:
         shutil.copymode(file, target)
-        sheet = open_sheet(opened)
-        kept = [n for n, heading in enumerate(sheet.headings) if heading not in REPORT_HEADINGS]
-        writer = csv.writer(written, delimiter=sheet.delimiter)
-        writer.writerow([*(sheet.headings[n] for n in kept), *REPORT_HEADINGS])
-        for record in sheet.records():
-            row = by_line.get(record.line)
-            if row is not None:
-                cells = [record.cells[n] if n < len(record.cells) else "" for n in kept]
-                writer.writerow([*cells, *_said(row)])
-
-
-def _said(row: dict[str, Any]) -> list[str]:
-    faults = (row, *row["also"])
-    told = ["; ".join(fault[name] for fault in faults) for name in ("field", "reason", "fix")]
-    return [str(row["line"]), *told]
+        rows = RejectedRows(open_sheet(opened))
+        written.write(rows.write((row["line"], (row, *row["also"])) for row in rejected))

@@ -6,6 +6,7 @@ Pure: ids, moments and the codes of the programme are arguments. The fields them
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from json.encoder import encode_basestring
 from typing import Any, ClassVar, Literal, NamedTuple
 from uuid import UUID
 
@@ -35,6 +36,7 @@ __all__ = [
     "choose_category",
     "coach",
     "contact_card",
+    "first_bodies",
     "register",
 ]
 
@@ -66,8 +68,7 @@ class Codes:
     agencies: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(NamedTuple):
     """A registration whose fields are good and written in one way."""
 
     nik: str
@@ -212,39 +213,47 @@ Outcome = Registered | AlreadyRegistered | RegistrationInvalid | OutsideArea
 """What became of one registration of a batch."""
 
 
+_FIELDS: tuple[Callable[[Registration, Codes, date, list[Warned]], Any], ...] = (
+    lambda wish, codes, today, warnings: checks.check_nik(wish.nik, today, warnings),
+    lambda wish, codes, today, warnings: checks.check_name(wish.name),
+    lambda wish, codes, today, warnings: checks.check_phone(wish.phone, warnings),
+    lambda wish, codes, today, warnings: checks.check_area(wish.kelurahan, warnings),
+    lambda wish, codes, today, warnings: checks.check_rw_rt("rw", wish.rw),
+    lambda wish, codes, today, warnings: checks.check_rw_rt("rt", wish.rt),
+    lambda wish, codes, today, warnings: checks.check_street(wish.street),
+    lambda wish, codes, today, warnings: checks.check_email(wish.email),
+    lambda wish, codes, today, warnings: checks.check_kind(wish.kind),
+    lambda wish, codes, today, warnings: checks.check_code("category", wish.category, codes.categories),
+    lambda wish, codes, today, warnings: checks.check_code("agency", wish.agency, codes.agencies),
+    lambda wish, codes, today, warnings: checks.check_language(wish.language),
+)
+"""What makes each field of `Admitted` out of a wish, in their order."""
+
+
 def admit(wish: Registration, codes: Codes, today: date, *, within: str | None = None) -> Admitted:
     """Check every field and write each in one way; `within` is the area of the officer who asks, if one does.
 
     Raises `RegistrationInvalid` with all problems at once, or `OutsideArea`.
     """
-    problems: list[Problem] = []
     warnings: list[Warned] = []
+    try:
+        fields = [check(wish, codes, today, warnings) for check in _FIELDS]
+    except FieldRefused:
+        raise RegistrationInvalid(_problems(wish, codes, today)) from None
+    admitted = Admitted._make([*fields, tuple(warnings)])
+    if within is not None and not areas.contains(within, admitted.kelurahan):
+        raise OutsideArea(within)
+    return admitted
 
-    def kept(check: Callable[..., Any], *arguments: object) -> Any:
+
+def _problems(wish: Registration, codes: Codes, today: date) -> list[Problem]:
+    problems = []
+    for check in _FIELDS:
         try:
-            return check(*arguments)
+            check(wish, codes, today, [])
         except FieldRefused as error:
             problems.append(Problem(error.field, error.code, error.reason, error.fix))
-
-    admitted = (
-        kept(checks.check_nik, wish.nik, today, warnings),
-        kept(checks.check_name, wish.name),
-        kept(checks.check_phone, wish.phone, warnings),
-        kept(checks.check_area, wish.kelurahan, warnings),
-        kept(checks.check_rw_rt, "rw", wish.rw),
-        kept(checks.check_rw_rt, "rt", wish.rt),
-        kept(checks.check_street, wish.street),
-        kept(checks.check_email, wish.email),
-        kept(checks.check_kind, wish.kind),
-        kept(checks.check_code, "category", wish.category, codes.categories),
-        kept(checks.check_code, "agency", wish.agency, codes.agencies),
-        kept(checks.check_language, wish.language),
-    )
-    if problems:
-        raise RegistrationInvalid(problems)
-    if within is not None and not areas.contains(within, admitted[3]):
-        raise OutsideArea(within)
-    return Admitted(*admitted, warnings=tuple(warnings))
+    return problems
 
 
 def register(
@@ -283,6 +292,28 @@ def register(
         registered_on=day,
     )
     return vendor, event, contact_card(vendor)
+
+
+def first_bodies(admitted: Admitted, vendor_id: str, origin: Origin, day: date) -> tuple[bytes, bytes]:
+    """The bodies of the event and the card that `register` gives, byte for byte as `to_bytes` writes them.
+
+    For imports: written straight, they cost a fifth of what they cost by way of the models.
+    """
+    quoted = _quoted
+    event = (
+        f'{{"vendor_id":"{vendor_id}","kind":"{admitted.kind}","kelurahan":"{admitted.kelurahan}",'
+        f'"rw":"{admitted.rw}","rt":"{admitted.rt}","category":{quoted(admitted.category)},'
+        f'"agency":{quoted(admitted.agency)},"origin":"{origin}","registered_on":"{day}"}}'
+    )
+    card = (
+        f'{{"vendor_id":"{vendor_id}","name":{quoted(admitted.name)},"phone":"{admitted.phone}",'
+        f'"email":{quoted(admitted.email)},"language":"{admitted.language}"}}'
+    )
+    return event.encode(), card.encode()
+
+
+def _quoted(text: str | None) -> str:
+    return "null" if text is None else encode_basestring(text)
 
 
 def contact_card(vendor: Vendor) -> ContactCard:

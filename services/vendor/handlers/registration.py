@@ -14,18 +14,17 @@ from services.vendor.domain.registration import (
     Registered,
     Registration,
     RegistrationInvalid,
-    Vendor,
 )
 from services.vendor.store import vendors as store
-from services.vendor.store.vendors import Holder
+from services.vendor.store.vendors import Holder, NewVendor
 from shared.clock import day_in_jakarta
 from shared.crypto import Sealer
 from shared.db import Connection
 from shared.events.vendor import VendorRegistrationRefused
-from shared.ids import derived_id, new_id
+from shared.ids import new_id
 from shared.outbox import Fact, record
 
-__all__ = ["preview_registrations", "refuse_registrations", "register_vendors"]
+__all__ = ["refuse_registrations", "register_vendors"]
 
 
 class _Sorted(NamedTuple):
@@ -56,38 +55,21 @@ async def register_vendors(
     """
     batch = await _sort_out(conn, wishes, now=now, sealer=sealer, within=within)
     day = day_in_jakarta(now)
-    rows: list[tuple[bytes, bytes, Vendor]] = []
+    rows: list[NewVendor] = []
     facts: dict[UUID, tuple[Fact, Fact]] = {}
     for index, position in batch.first.items():
         admitted = batch.admitted[position][1]
         vendor, event, card = domain.register(admitted, new_id(), origin, day, now)
-        rows.append((index, sealer.seal(admitted.nik.encode(), vendor.vendor_id.bytes), vendor))
+        rows.append(NewVendor.of(vendor, index, sealer.seal(admitted.nik.encode(), vendor.vendor_id.bytes)))
         trace = traces[position] if traces else None
         facts[vendor.vendor_id] = (Fact(event, vendor.version, trace), Fact(card, vendor.card_version, trace))
     added = await store.add_vendors(conn, rows) if rows else set()
-    came_in = {index: Holder(v.vendor_id, v.kelurahan) for index, _, v in rows if v.vendor_id in added}
+    came_in = {row.nik_index: Holder(row.vendor_id, row.kelurahan) for row in rows if row.vendor_id in added}
     lost = [index for index in batch.first if index not in came_in]
     if lost:  # somebody else committed these NIK between our look and our insert
         batch.holders.update(await store.find_holders(conn, lost))
     await record(conn, [fact for vendor_id in facts if vendor_id in added for fact in facts[vendor_id]], now=now)
     return _outcomes(batch, len(wishes), came_in)
-
-
-async def preview_registrations(
-    conn: Connection,
-    wishes: Sequence[Registration],
-    *,
-    now: datetime,
-    sealer: Sealer,
-    within: str | None = None,
-) -> list[Outcome]:
-    """What `register_vendors` would answer now, without doing it. The ids are made up: the same NIK, the same id."""
-    batch = await _sort_out(conn, wishes, now=now, sealer=sealer, within=within)
-    ids = {
-        index: Holder(derived_id("preview", index.hex()), batch.admitted[position][1].kelurahan)
-        for index, position in batch.first.items()
-    }
-    return _outcomes(batch, len(wishes), ids)
 
 
 async def _sort_out(

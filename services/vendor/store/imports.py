@@ -123,7 +123,12 @@ async def add_rejections(conn: Connection, import_id: UUID, rejections: Sequence
     )
 
 
-async def find_rejections(conn: Connection, import_id: UUID) -> list[Rejection]:
-    """The rows of an import that were not taken, in the order of the sheet."""
-    rows = await conn.fetch("SELECT line, problems FROM import_rejection WHERE import_id = $1 ORDER BY line", import_id)
+FIND_REJECTIONS = """
+SELECT line, problems FROM import_rejection WHERE import_id = $1 AND line > $2 ORDER BY line LIMIT $3
+"""
+
+
+async def find_rejections(conn: Connection, import_id: UUID, after: int, limit: int) -> list[Rejection]:
+    """Rows of an import that were not taken, in the order of the sheet: at most `limit` of those below line `after`."""
+    rows = await conn.fetch(FIND_REJECTIONS, import_id, after, limit)
     return [Rejection(row["line"], row["problems"]) for row in rows]
