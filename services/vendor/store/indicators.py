@@ -1,0 +1,275 @@
+"""Figures of businesses by month, what was asked about them, and their statistics."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Literal, NamedTuple
+from uuid import UUID
+
+import asyncpg
+
+from services.vendor.domain.indicators import Figures, Query, Report
+from shared.db import Connection
+
+__all__ = [
+    "Group",
+    "StatisticsFilter",
+    "add_report",
+    "answer_query",
+    "collect_indicators",
+    "erase_indicators",
+    "find_counted",
+    "find_figures",
+    "find_history",
+    "find_queries",
+    "find_report",
+    "find_statistics",
+    "replace_report",
+]
+
+
+def _report(row: asyncpg.Record) -> Report:
+    values = dict(row)
+    figures = Figures(*(values.pop(name) for name in Figures._fields))
+    values["queries"] = tuple(Query(**query) for query in values["queries"])
+    return Report(figures=figures, **values)
+
+
+FIND_REPORT = """
+SELECT report_id, vendor_id, month, turnover_rupiah, assets_rupiah, workers, entered_by, entered_subject, entered_at,
+       queries, query_state, answered_at, replaced_at
+FROM indicator_report WHERE report_id = $1
+"""
+
+# Of a person with several registrations the last report of a month counts, whichever of them it was entered under.
+FIND_COUNTED = """
+SELECT DISTINCT ON (month) report_id, vendor_id, month, turnover_rupiah, assets_rupiah, workers, entered_by,
+       entered_subject, entered_at, queries, query_state, answered_at, replaced_at
+FROM indicator_report
+WHERE vendor_id = ANY($1::uuid[]) AND replaced_at IS NULL AND ($2::date IS NULL OR month < $2)
+ORDER BY month DESC, entered_at DESC, report_id DESC
+LIMIT $3
+"""
+
+FIND_FIGURES = """
+SELECT DISTINCT ON (month) month, turnover_rupiah, assets_rupiah, workers
+FROM indicator_report
+WHERE vendor_id = ANY($1::uuid[]) AND replaced_at IS NULL AND month BETWEEN $2 AND $3
+ORDER BY month, entered_at DESC, report_id DESC
+"""
+
+FIND_HISTORY = """
+SELECT report_id, vendor_id, month, turnover_rupiah, assets_rupiah, workers, entered_by, entered_subject, entered_at,
+       queries, query_state, answered_at, replaced_at
+FROM indicator_report WHERE vendor_id = ANY($1::uuid[]) AND month = $2 AND ($3::uuid IS NULL OR report_id < $3)
+ORDER BY report_id DESC LIMIT $4
+"""
+
+FIND_QUERIES = """
+SELECT r.report_id, r.vendor_id, r.month, r.turnover_rupiah, r.assets_rupiah, r.workers, r.entered_by,
+       r.entered_subject, r.entered_at, r.queries, r.query_state, r.answered_at, r.replaced_at
+FROM indicator_report AS r JOIN vendor AS v ON v.vendor_id = r.vendor_id
+WHERE r.query_state = 'open' AND r.replaced_at IS NULL
+  AND (v.kelurahan = $1 OR (v.kelurahan > $1 || '.' AND v.kelurahan < $1 || '/'))
+  AND ($2::uuid IS NULL OR r.report_id > $2)
+ORDER BY r.report_id LIMIT $3
+"""
+
+
+async def find_report(conn: Connection, report_id: UUID) -> Report | None:
+    """One report, whether it counts or not."""
+    row = await conn.fetchrow(FIND_REPORT, report_id)
+    return None if row is None else _report(row)
+
+
+async def find_counted(conn: Connection, vendor_ids: Sequence[UUID], before: date | None, limit: int) -> list[Report]:
+    """The report that counts of each month of a person, the latest month first, those before `before`."""
+    return [_report(row) for row in await conn.fetch(FIND_COUNTED, vendor_ids, before, limit)]
+
+
+async def find_figures(conn: Connection, vendor_ids: Sequence[UUID], first: date, last: date) -> dict[date, Figures]:
+    """The figures that count of a person's months from `first` to `last`, by month."""
+    rows = await conn.fetch(FIND_FIGURES, vendor_ids, first, last)
+    return {row["month"]: Figures(row["turnover_rupiah"], row["assets_rupiah"], row["workers"]) for row in rows}
+
+
+async def find_history(
+    conn: Connection, vendor_ids: Sequence[UUID], month: date, before: UUID | None, limit: int
+) -> list[Report]:
+    """Every report of a person's month, the latest first, those older than `before`."""
+    return [_report(row) for row in await conn.fetch(FIND_HISTORY, vendor_ids, month, before, limit)]
+
+
+async def find_queries(conn: Connection, area: str, after: UUID | None, limit: int) -> list[Report]:
+    """Reports of an area that wait for an officer's word, the oldest first, those after `after`."""
+    return [_report(row) for row in await conn.fetch(FIND_QUERIES, area, after, limit)]
+
+
+async def add_report(conn: Connection, report: Report) -> None:
+    """Insert a report that counts; the one it replaces was marked before, and the vendor's row is locked."""
+    await conn.execute(
+        "INSERT INTO indicator_report (report_id, vendor_id, month, turnover_rupiah, assets_rupiah, workers, "
+        "entered_by, entered_subject, entered_at, queries, query_state) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        report.report_id,
+        report.vendor_id,
+        report.month,
+        *report.figures,
+        report.entered_by,
+        report.entered_subject,
+        report.entered_at,
+        [query._asdict() for query in report.queries],
+        report.query_state,
+    )
+
+
+async def replace_report(conn: Connection, report_id: UUID, by: str, now: datetime) -> None:
+    """A later report of the month counts; a query that was open is answered by that."""
+    await conn.execute(
+        "UPDATE indicator_report SET replaced_at = $3, "
+        "query_state = CASE WHEN query_state = 'open' THEN 'corrected' ELSE query_state END, "
+        "answered_by = CASE WHEN query_state = 'open' THEN $2 ELSE answered_by END, "
+        "answered_at = CASE WHEN query_state = 'open' THEN $3 ELSE answered_at END WHERE report_id = $1",
+        report_id,
+        by,
+        now,
+    )
+
+
+async def answer_query(conn: Connection, report_id: UUID, by: str, now: datetime) -> None:
+    """The figures are right, an officer says."""
+    await conn.execute(
+        "UPDATE indicator_report SET query_state = 'confirmed', answered_by = $2, answered_at = $3 "
+        "WHERE report_id = $1",
+        report_id,
+        by,
+        now,
+    )
+
+
+# ---- statistics
+
+
+class StatisticsFilter(NamedTuple):
+    """Which figures to count: those of an area, by parts of it whose codes have so many characters."""
+
+    area: str
+    code_characters: Literal[5, 8, 13]
+    first: date
+    last: date
+    category: str | None = None
+
+
+class Group(NamedTuple):
+    """The figures of a part of the area, a category and a month. Sums and medians are None where too few tell."""
+
+    area: str
+    category: str | None
+    month: date
+    vendors: int
+    turnover_sum: int | None
+    turnover_median: int | None
+    assets_sum: int | None
+    assets_median: int | None
+    workers_sum: int | None
+    workers_median: int | None
+
+
+# A person is counted once a month, whatever was merged: `person` leads from a retired registration to the one that
+# stands for it now. What stays of the erased counts too. Each measure is shown when enough vendors gave it, and a group
+# of fewer is not shown at all. Groups of one level only, and no totals beside them: none could be found by subtraction.
+FIND_STATISTICS = """
+WITH RECURSIVE person (vendor_id, stands) AS (
+    SELECT v.vendor_id, v.vendor_id FROM vendor AS v
+    WHERE v.merged_into IS NULL AND EXISTS (SELECT FROM vendor AS r WHERE r.merged_into = v.vendor_id)
+    UNION ALL
+    SELECT v.vendor_id, p.stands FROM person AS p JOIN vendor AS v ON v.merged_into = p.vendor_id
+), counted AS (
+    SELECT DISTINCT ON (r.month, who) r.month, coalesce(p.stands, r.vendor_id) AS who,
+           r.turnover_rupiah, r.assets_rupiah, r.workers
+    FROM indicator_report AS r LEFT JOIN person AS p ON p.vendor_id = r.vendor_id
+    WHERE r.replaced_at IS NULL AND r.month BETWEEN $3 AND $4
+    ORDER BY r.month, who, r.entered_at DESC, r.report_id DESC
+), figures AS (
+    SELECT left(v.kelurahan, $2) AS area, v.category, c.month, c.turnover_rupiah, c.assets_rupiah, c.workers
+    FROM counted AS c JOIN vendor AS v ON v.vendor_id = c.who
+    WHERE v.kelurahan = $1 OR (v.kelurahan > $1 || '.' AND v.kelurahan < $1 || '/')
+    UNION ALL
+    SELECT left(kelurahan, $2), category, month, turnover_rupiah, assets_rupiah, workers
+    FROM indicator_anonymous
+    WHERE month BETWEEN $3 AND $4 AND (kelurahan = $1 OR (kelurahan > $1 || '.' AND kelurahan < $1 || '/'))
+)
+SELECT area, category, month, count(*) AS vendors,
+       CASE WHEN count(turnover_rupiah) >= $6 THEN sum(turnover_rupiah) END AS turnover_sum,
+       CASE WHEN count(turnover_rupiah) >= $6
+            THEN round(percentile_cont(0.5) WITHIN GROUP (ORDER BY turnover_rupiah))::bigint END AS turnover_median,
+       CASE WHEN count(assets_rupiah) >= $6 THEN sum(assets_rupiah) END AS assets_sum,
+       CASE WHEN count(assets_rupiah) >= $6
+            THEN round(percentile_cont(0.5) WITHIN GROUP (ORDER BY assets_rupiah))::bigint END AS assets_median,
+       CASE WHEN count(workers) >= $6 THEN sum(workers) END AS workers_sum,
+       CASE WHEN count(workers) >= $6
+            THEN round(percentile_cont(0.5) WITHIN GROUP (ORDER BY workers))::bigint END AS workers_median
+FROM figures WHERE $5::text IS NULL OR category = $5
+GROUP BY area, category, month
+HAVING count(*) >= $6
+ORDER BY month, area, category NULLS LAST
+"""
+
+
+async def find_statistics(conn: Connection, wanted: StatisticsFilter, vendors_min: int) -> list[Group]:
+    """Figures by part of an area, category and month; groups of fewer than `vendors_min` vendors are left out."""
+    rows = await conn.fetch(
+        FIND_STATISTICS,
+        wanted.area,
+        wanted.code_characters,
+        wanted.first,
+        wanted.last,
+        wanted.category,
+        vendors_min,
+    )
+    return [Group._make(int(v) if isinstance(v, Decimal) else v for v in row.values()) for row in rows]
+
+
+# ---- everything of a person
+
+COLLECT_INDICATORS = """
+SELECT report_id::text, vendor_id::text, to_char(month, 'YYYY-MM') AS month, turnover_rupiah, assets_rupiah, workers,
+       entered_by, entered_at, queries, query_state, answered_at, replaced_at
+FROM indicator_report WHERE vendor_id = ANY($1::uuid[]) ORDER BY month, report_id
+"""
+
+ERASE_INDICATORS = """
+WITH gone AS (
+    DELETE FROM indicator_report WHERE vendor_id = ANY($1::uuid[])
+    RETURNING vendor_id, month, turnover_rupiah, assets_rupiah, workers, entered_at, report_id, replaced_at
+), counted AS (
+    SELECT DISTINCT ON (month) vendor_id, month, turnover_rupiah, assets_rupiah, workers
+    FROM gone WHERE replaced_at IS NULL ORDER BY month, entered_at DESC, report_id DESC
+), kept AS (
+    INSERT INTO indicator_anonymous (month, kelurahan, category, turnover_rupiah, assets_rupiah, workers)
+    SELECT c.month, v.kelurahan, v.category, c.turnover_rupiah, c.assets_rupiah, c.workers
+    FROM counted AS c JOIN vendor AS v ON v.vendor_id = $2
+)
+SELECT count(*) FROM gone
+"""
+
+
+async def collect_indicators(conn: Connection, vendor_ids: Sequence[UUID]) -> dict[str, Any]:
+    """Every report of these registrations, JSON-ready."""
+    reports = []
+    for row in await conn.fetch(COLLECT_INDICATORS, vendor_ids):
+        values = dict(row)
+        for name in ("entered_at", "answered_at", "replaced_at"):
+            values[name] = None if values[name] is None else values[name].isoformat()
+        reports.append(values)
+    return {"indicators": reports}
+
+
+async def erase_indicators(conn: Connection, vendor_ids: Sequence[UUID]) -> dict[str, int]:
+    """Delete the reports of a person, the surviving registration first; the figures that counted stay as statistics.
+
+    They stay without an id and each month for itself, by the kelurahan and category the person has now: call it before
+    these are changed.
+    """
+    gone = await conn.fetchval(ERASE_INDICATORS, vendor_ids, vendor_ids[0])
+    return {"indicator_reports": gone}
