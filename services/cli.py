@@ -10,7 +10,10 @@ import typer
 from rich.console import Console
 
 from services.bazaar.allocation.cli import allocate
+from services.rotation import rotate_keys
 from services.vendor.cli import app as vendors
+from services.vendor.cli.audit import app as audit
+from services.vendor.cli.rights import app as rights
 from shared.contracts.cli import contracts
 from shared.dead_letters_cli import app as dead_letters
 
@@ -27,8 +30,11 @@ app = typer.Typer(
 )
 app.command()(allocate)
 app.command()(contracts)
+app.command()(rotate_keys)
 app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(vendors, name="vendors")
+app.add_typer(audit, name="audit")
+app.add_typer(rights, name="rights")
 console = Console(stderr=True)
 
 ServiceName = Annotated[str, typer.Argument(metavar="SERVICE", help="vendor, bazaar, training or notify.")]
@@ -48,14 +54,15 @@ def run(
 ) -> None:
     """Serve one service until SIGTERM, then drain. Settings come from LAPAK_* variables; a wrong one is named."""
     from shared.db import MigrationError
+    from shared.service import StartRefused
 
     service = import_module(f"services.{_known(name)}.app").create()
     try:
         if migrate_first:
             _migrate(name, service.settings.database)
         service.serve()
-    except MigrationError as error:
-        console.print(f"{error}")
+    except (MigrationError, StartRefused) as error:
+        console.print(f"{error}", markup=False, soft_wrap=True)
         raise typer.Exit(3) from error
 
 
@@ -97,7 +104,7 @@ def topics(
         int | None, typer.Option(min=1, help="Copies of each partition; as many as brokers, at most 3, when not said.")
     ] = None,
 ) -> None:
-    """Create the Kafka topics that are missing; those that exist are left as they are."""
+    """Create the Kafka topics that are missing, and give those that exist the settings erasure rests on."""
     from aiokafka.errors import KafkaError
 
     from shared.kafka import ensure_topics
@@ -129,7 +136,9 @@ def token(
 
     unknown = set(role) - {"vendor", "officer", "registrar", "service", "operator"}
     if unknown:
-        console.print(f"--role: no role {', '.join(sorted(unknown))}; there are vendor, officer, registrar, service, operator")
+        console.print(
+            f"--role: no role {', '.join(sorted(unknown))}; there are vendor, officer, registrar, service, operator"
+        )
         raise typer.Exit(2)
     if not keys.exists():
         console.print(f"--keys: {keys} is not there; `make up` creates it")

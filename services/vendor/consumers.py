@@ -2,13 +2,19 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
+from services.vendor.domain.erasure import Receipt
+from services.vendor.domain.programme import CapitalReferral, Place
 from services.vendor.domain.registration import Registered, Registration, RegistrationInvalid
+from services.vendor.handlers import erasure, programme
 from services.vendor.handlers import registration as handlers
 from shared.consume import Received, Refusal, Subscription
 from shared.crypto import Sealer
 from shared.db import Connection
 from shared.events.envelope import Envelope, Message
+from shared.events.rights import BazaarDataErased, NotifyDataErased, TrainingDataErased
+from shared.events.training import CapitalReferralMoved, TrainingCompleted, TrainingEnrolled, TrainingNotCompleted
 from shared.events.vendor import RegisterVendor, VendorRegistrationRefused
 from shared.telemetry import get_logger
 
@@ -18,12 +24,26 @@ logger = get_logger()
 
 
 def subscriptions(sealer: Sealer) -> list[Subscription]:
-    """One subscriber: the commands to register people."""
+    """The commands to register people, and what the other services answer when a person is erased."""
 
     async def register(conn: Connection, received: Sequence[Received[RegisterVendor]], now: datetime) -> None:
         await register_many(conn, received, now, sealer=sealer)
 
-    return [Subscription(RegisterVendor.topic, on_many={RegisterVendor: register}, on_refused=answer_refusal)]
+    return [
+        Subscription(RegisterVendor.topic, on_many={RegisterVendor: register}, on_refused=answer_refusal),
+        Subscription(
+            TrainingDataErased.topic,
+            on={TrainingDataErased: note_receipt},
+            on_many={
+                TrainingEnrolled: on_enrolled,
+                TrainingCompleted: on_completed,
+                TrainingNotCompleted: on_not_completed,
+                CapitalReferralMoved: on_capital_moved,
+            },
+        ),
+        Subscription(BazaarDataErased.topic, on={BazaarDataErased: note_receipt}, sparse=True),
+        Subscription(NotifyDataErased.topic, on={NotifyDataErased: note_receipt}, sparse=True),
+    ]
 
 
 async def register_many(
@@ -72,3 +92,50 @@ def _wish(command: RegisterVendor) -> Registration:
         agency=command.agency or "",
         language=command.language,
     )
+
+
+SERVICE_OF = {TrainingDataErased: "training", BazaarDataErased: "bazaar", NotifyDataErased: "notify"}
+
+
+async def note_receipt(
+    conn: Connection, received: Received[TrainingDataErased | BazaarDataErased | NotifyDataErased], now: datetime
+) -> None:
+    """A service has erased a person. One that nobody asked is no fault of the topic: it is left out."""
+    body = received.body
+    receipt = Receipt(SERVICE_OF[type(body)], body.erased, body.kept, received.envelope.time)
+    if not await erasure.note_receipt(conn, body.erasure_id, receipt, now=now):
+        logger.info("erasure.receipt_ignored", erasure_id=str(body.erasure_id), service=receipt.service)
+
+
+async def on_enrolled(conn: Connection, run: Sequence[Received[TrainingEnrolled]], now: datetime) -> None:
+    """Vendors have places in classes: P2 is active."""
+    places = [Place(one.body.vendor_id, one.body.class_id, one.body.course, "enrolled") for one in run]
+    _say_skipped(await programme.follow_classes(conn, places, now=now))
+
+
+async def on_completed(conn: Connection, run: Sequence[Received[TrainingCompleted]], now: datetime) -> None:
+    """Vendors completed trainings: P2 is completed."""
+    places = [
+        Place(one.body.vendor_id, one.body.class_id, one.body.course, "completed", one.body.completed_on) for one in run
+    ]
+    _say_skipped(await programme.follow_classes(conn, places, now=now))
+
+
+async def on_not_completed(conn: Connection, run: Sequence[Received[TrainingNotCompleted]], now: datetime) -> None:
+    """Vendors did not complete trainings, or a correction took a completion back."""
+    places = [Place(one.body.vendor_id, one.body.class_id, one.body.course, "not-completed") for one in run]
+    _say_skipped(await programme.follow_classes(conn, places, now=now))
+
+
+async def on_capital_moved(conn: Connection, run: Sequence[Received[CapitalReferralMoved]], now: datetime) -> None:
+    """Referrals to banks moved: P7 follows."""
+    referrals = [
+        CapitalReferral(one.body.vendor_id, one.body.referral_id, one.body.bank, one.body.state, one.envelope.time)
+        for one in run
+    ]
+    _say_skipped(await programme.follow_capital(conn, referrals, now=now))
+
+
+def _say_skipped(vendor_ids: set[UUID]) -> None:
+    for vendor_id in sorted(vendor_ids):
+        logger.info("training.vendor_skipped", vendor_id=str(vendor_id))

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import pytest
 import uvicorn
+import xlsxwriter
 
 from services.vendor.app import create
 from shared.auth import LocalIssuer
@@ -139,6 +140,21 @@ async def test_rejected_rows_come_back_as_a_file_that_can_be_mended_and_imported
     assert second.exit_code == 0, second.output
     assert "2 rows: 2 registered" in second.output
     assert await served.registry.vendors() == 4
+
+
+async def test_a_workbook_comes_in_and_its_rejected_rows_come_back_as_csv(served: Served, tmp_path: Path) -> None:
+    file = tmp_path / "orang.xlsx"
+    with xlsxwriter.Workbook(file) as book:
+        table = book.add_worksheet("Data")
+        for number, cells in enumerate([HEADINGS, row(1), row(2, rw="0", rt="x"), row(3)]):
+            table.write_row(number, 0, cells.split(";"))
+    result = await served.run(file)
+    assert result.exit_code == 1, result.output
+    assert "3 rows: 2 registered, 0 were already, 1 rejected" in result.output
+    assert [(line[0], line[10], line[11]) for line in rejected_of(file)[1:]] == [(nik(2), "3", "rw; rt")]
+    mend(beside(file))
+    assert (await served.run(beside(file))).exit_code == 0
+    assert await served.registry.vendors() == 3
 
 
 async def test_a_mended_file_that_is_rejected_again_does_not_grow_columns(served: Served, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ class Commands:
 
     async def apply(self, *records: ConsumerRecord) -> None:
         """Apply these as one batch, with a consumer as one replica has it."""
-        (subscription,) = subscriptions(self.registry.sealer)
+        (subscription,) = (one for one in subscriptions(self.registry.sealer) if one.takes_commands)
         registry = self.registry
         consumer = Consumer("vendor", subscription, registry.database, registry.clock, registry.sealer, asyncio.Event())
         await consumer.handle(records)

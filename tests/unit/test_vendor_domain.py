@@ -1,6 +1,7 @@
 """Registration and what may change about a vendor, decided without a database."""
 
 from datetime import UTC, date, datetime
+from typing import Literal
 from uuid import UUID
 
 import pytest
@@ -168,3 +169,32 @@ def test_what_is_admitted_can_be_stored_and_sent(wish: Registration) -> None:
         assert text.encode()
     assert event.to_bytes()
     assert card.to_bytes()
+
+
+PRINTABLE = st.text(st.characters().filter(str.isprintable), min_size=1, max_size=30)
+
+
+@given(
+    name=PRINTABLE,
+    email=st.none() | PRINTABLE,
+    category=st.sampled_from([None, "health", "food-drink"]),
+    agency=st.none() | st.just("kpkp"),
+    kind=st.sampled_from(["pemula", "usaha"]),
+    language=st.sampled_from(["id", "en"]),
+    day=st.dates(),
+)
+def test_bodies_written_straight_are_those_of_the_events_byte_for_byte(
+    name: str,
+    email: str | None,
+    category: str | None,
+    agency: str | None,
+    kind: Literal["pemula", "usaha"],
+    language: Literal["id", "en"],
+    day: date,
+) -> None:
+    admitted = domain.admit(GOOD, CODES, TODAY)._replace(
+        name=name, email=email, category=category, agency=agency, kind=kind, language=language
+    )
+    _, event, card = domain.register(admitted, VENDOR_ID, "file", TODAY, NOW)
+    event = event.model_copy(update={"registered_on": day})
+    assert domain.first_bodies(admitted, str(VENDOR_ID), "file", day) == (event.to_bytes(), card.to_bytes())

@@ -7,7 +7,9 @@ from uuid import UUID
 
 from services.vendor import areas
 from services.vendor.domain import registration as domain
+from services.vendor.domain.merging import follow
 from services.vendor.domain.registration import Vendor, VendorRetired, VendorUnknown
+from services.vendor.store import coaching, merging
 from services.vendor.store import vendors as store
 from shared.db import Connection
 from shared.events.vendor import VendorEvent
@@ -25,11 +27,22 @@ async def choose_category(
     return await save_vendor(conn, vendor, changed, events, now=now)
 
 
-async def coach(conn: Connection, vendor_id: UUID, agency: str, *, now: datetime, within: str | None = None) -> Vendor:
-    """Let an agency coach a vendor from now on. Raises as `lock_vendor` does, or `CodeUnknown`."""
+async def coach(
+    conn: Connection,
+    vendor_id: UUID,
+    agency: str,
+    *,
+    now: datetime,
+    within: str | None = None,
+    by: str | None = None,
+) -> Vendor:
+    """Let an agency coach a vendor from now on; the history says by whom.
+
+    Raises as `lock_vendor` does, or `CodeUnknown`.
+    """
     vendor = await lock_vendor(conn, vendor_id, within)
     changed, events = domain.coach(vendor, agency, await store.find_codes(conn))
-    return await save_vendor(conn, vendor, changed, events, now=now)
+    return await save_vendor(conn, vendor, changed, events, now=now, by=by)
 
 
 async def lock_vendor(conn: Connection, vendor_id: UUID, within: str | None = None, *, retired: bool = False) -> Vendor:
@@ -49,11 +62,19 @@ async def lock_vendor(conn: Connection, vendor_id: UUID, within: str | None = No
 
 
 async def save_vendor(
-    conn: Connection, before: Vendor, after: Vendor, events: Sequence[VendorEvent], *, now: datetime
+    conn: Connection,
+    before: Vendor,
+    after: Vendor,
+    events: Sequence[VendorEvent],
+    *,
+    now: datetime,
+    by: str | None = None,
 ) -> Vendor:
     """Write a locked vendor and record its events, each with the next version; a new contact card when that changed.
 
-    `after` is `before` itself where only other rows changed. Versions are counted here, nowhere else.
+    `after` is `before` itself where only other rows changed. Versions are counted here, nowhere else, and here a
+    change of agency enters the history of who coached, whatever led to it; `by` is who transferred the vendor, if a
+    person did.
     """
     facts = [Fact(event, before.version + n) for n, event in enumerate(events, 1)]
     after = replace(after, version=before.version + len(events))
@@ -63,5 +84,10 @@ async def save_vendor(
         facts.append(Fact(card, after.card_version))
     if after != before:
         await store.save_vendor(conn, after)
+    if after.agency != before.agency:
+        await coaching.add_transfer(conn, after.vendor_id, before.agency, after.agency, by, now)
     await record(conn, facts, now=now)
+    if after.card_version != before.card_version and after.erased_at is None:
+        for retired in await merging.lock_merged(conn, after.vendor_id):  # they are reached as the survivor is
+            await save_vendor(conn, retired, follow(retired, after), [], now=now)
     return after

@@ -2,24 +2,35 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
+from operator import attrgetter
 from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
 
 from services.vendor.domain.registration import Codes, Vendor
+from services.vendor.domain.searching import VendorState, beginnings, candidates, misspellings
+from shared.copying import RowFormat, copy_rows
 from shared.db import Connection
 
 __all__ = [
     "Digest",
     "Holder",
     "Kept",
+    "NewVendor",
+    "Place",
     "VendorFilter",
     "add_vendors",
+    "copy_vendors",
+    "count_vendors",
     "digest_contacts",
     "digest_vendors",
+    "encode_vendor",
     "find_codes",
     "find_holders",
+    "find_last_place",
+    "find_similar_vendors",
     "find_vendor",
     "find_vendors",
     "lock_vendor",
@@ -41,13 +52,87 @@ class Kept(NamedTuple):
     nik_sealed: bytes | None
 
 
+class Place(NamedTuple):
+    """Where a vendor stands in the order of registration."""
+
+    registered_on: date
+    vendor_id: UUID
+
+
 class VendorFilter(NamedTuple):
-    """Which vendors to list; None does not filter. `area` is the code of any area that holds them."""
+    """Which vendors to find; what is None or empty does not filter. `area` is the code of any area that holds them.
+
+    Retired registrations are found when they are asked for by `state`, or by the NIK they hold; erased ones never.
+    """
 
     area: str | None = None
     category: str | None = None
     agency: str | None = None
     kind: str | None = None
+    origin: str | None = None
+    state: VendorState | None = None
+    registered_from: date | None = None
+    registered_until: date | None = None
+    phone: str | None = None
+    nik_index: bytes | None = None
+    words: tuple[str, ...] = ()
+    """Of a name, folded; each begins a word of the name, in any order."""
+
+
+class NewVendor(NamedTuple):
+    """The columns of a vendor that comes in."""
+
+    vendor_id: UUID
+    version: int
+    card_version: int
+    nik_index: bytes
+    nik_sealed: bytes
+    name: str
+    phone: str
+    email: str | None
+    street: str
+    kelurahan: str
+    rw: str
+    rt: str
+    kind: str
+    category: str | None
+    agency: str | None
+    language: str
+    origin: str
+    registered_on: date
+    registered_at: datetime
+    born_on: date | None
+
+    @classmethod
+    def of(cls, vendor: Vendor, nik_index: bytes, nik_sealed: bytes) -> "NewVendor":
+        """Of a vendor, with what its NIK is kept as."""
+        niks = {"nik_index": nik_index, "nik_sealed": nik_sealed}
+        return cls._make([niks[name] if name in niks else getattr(vendor, name) for name in cls._fields])
+
+
+VENDOR_FORMAT = RowFormat(
+    vendor_id="uuid",
+    version="bigint",
+    card_version="bigint",
+    nik_index="bytea",
+    nik_sealed="bytea",
+    name="text",
+    phone="text",
+    email="text",
+    street="text",
+    kelurahan="text",
+    rw="text",
+    rt="text",
+    kind="text",
+    category="text",
+    agency="text",
+    language="text",
+    origin="text",
+    registered_on="date",
+    registered_at="timestamptz",
+    born_on="date",
+)
+_nik_index = attrgetter("nik_index")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +152,33 @@ async def find_codes(conn: Connection) -> Codes:
     return Codes(frozenset(row["categories"]), frozenset(row["agencies"]))
 
 
+FIND_LEADS = """
+WITH RECURSIVE up AS (
+    SELECT vendor_id AS retired, vendor_id, kelurahan, merged_into FROM vendor WHERE vendor_id = ANY($1::uuid[])
+    UNION ALL
+    SELECT u.retired, v.vendor_id, v.kelurahan, v.merged_into
+    FROM up AS u JOIN vendor AS v ON v.vendor_id = u.merged_into
+)
+SELECT retired, vendor_id, kelurahan FROM up WHERE merged_into IS NULL
+"""
+
+
 async def find_holders(conn: Connection, nik_indexes: Sequence[bytes]) -> dict[bytes, Holder]:
-    """Who holds these NIKs, by blind index; those nobody holds are left out."""
+    """Who holds these NIKs, by blind index; those nobody holds are left out.
+
+    The NIK of a retired registration leads to the one that stands for the person.
+    """
     rows = await conn.fetch(
-        "SELECT nik_index, vendor_id, kelurahan FROM vendor WHERE nik_index = ANY($1::bytea[])", nik_indexes
+        "SELECT nik_index, vendor_id, kelurahan, merged_into FROM vendor WHERE nik_index = ANY($1::bytea[])",
+        nik_indexes,
     )
-    return {row["nik_index"]: Holder(row["vendor_id"], row["kelurahan"]) for row in rows}
+    holders = {row["nik_index"]: Holder(row["vendor_id"], row["kelurahan"]) for row in rows}
+    retired = [row["vendor_id"] for row in rows if row["merged_into"] is not None]
+    if retired:
+        found = await conn.fetch(FIND_LEADS, retired)
+        leads = {row["retired"]: Holder(row["vendor_id"], row["kelurahan"]) for row in found}
+        return {index: leads.get(holder.vendor_id, holder) for index, holder in holders.items()}
+    return holders
 
 
 ADD_VENDORS = """
@@ -90,38 +196,50 @@ RETURNING vendor_id
 """
 
 
-async def add_vendors(conn: Connection, vendors: Sequence[tuple[bytes, bytes, Vendor]]) -> set[UUID]:
-    """Insert vendors given as (blind index, sealed NIK, vendor); returns the ids of those that came in.
+async def add_vendors(conn: Connection, rows: Sequence[NewVendor]) -> set[UUID]:
+    """Insert vendors; returns the ids of those that came in.
 
     One whose NIK somebody else registered first is left out. Sorted by index, so that two batches that share NIKs wait
     for each other in one order and never deadlock.
     """
-    ordered = sorted(vendors, key=lambda row: row[0])
-    people = [vendor for _, _, vendor in ordered]
-    rows = await conn.fetch(
-        ADD_VENDORS,
-        [vendor.vendor_id for vendor in people],
-        [vendor.version for vendor in people],
-        [vendor.card_version for vendor in people],
-        [index for index, _, _ in ordered],
-        [sealed for _, sealed, _ in ordered],
-        [vendor.name for vendor in people],
-        [vendor.phone for vendor in people],
-        [vendor.email for vendor in people],
-        [vendor.street for vendor in people],
-        [vendor.kelurahan for vendor in people],
-        [vendor.rw for vendor in people],
-        [vendor.rt for vendor in people],
-        [vendor.kind for vendor in people],
-        [vendor.category for vendor in people],
-        [vendor.agency for vendor in people],
-        [vendor.language for vendor in people],
-        [vendor.origin for vendor in people],
-        [vendor.registered_on for vendor in people],
-        [vendor.registered_at for vendor in people],
-        [vendor.born_on for vendor in people],
-    )
-    return {row["vendor_id"] for row in rows}
+    ordered = sorted(rows, key=_nik_index)
+    added = await conn.fetch(ADD_VENDORS, *map(list, zip(*ordered, strict=True)))
+    return {row["vendor_id"] for row in added}
+
+
+BESIDE = "CREATE TEMP TABLE entrant (LIKE vendor INCLUDING DEFAULTS) ON COMMIT DROP"
+ADD_FROM_BESIDE = """
+INSERT INTO vendor (
+    vendor_id, version, card_version, nik_index, nik_sealed, name, phone, email, street, kelurahan, rw, rt,
+    kind, category, agency, language, origin, registered_on, registered_at, born_on
+)
+SELECT vendor_id, version, card_version, nik_index, nik_sealed, name, phone, email, street, kelurahan, rw, rt,
+       kind, category, agency, language, origin, registered_on, registered_at, born_on
+FROM entrant ORDER BY nik_index
+ON CONFLICT (nik_index) DO NOTHING
+RETURNING vendor_id
+"""
+
+
+def encode_vendor(vendor: NewVendor) -> bytes:
+    """A vendor as `copy_vendors` takes it."""
+    return VENDOR_FORMAT.encode(vendor)
+
+
+async def copy_vendors(conn: Connection, rows: Sequence[bytes]) -> set[bytes] | None:
+    """Insert encoded vendors, sorted by NIK index: what `add_vendors` does at a third of its cost. None: all came in.
+
+    COPY takes all or none. When somebody else registers one of these NIKs meanwhile, it is undone; the rows are then
+    laid beside the table and inserted from there, and the answer is the ids (16 bytes each) of those that came in.
+    """
+    try:
+        async with conn.transaction():
+            await copy_rows(conn, "vendor", VENDOR_FORMAT, rows)
+    except asyncpg.UniqueViolationError:
+        await conn.execute(BESIDE)
+        await copy_rows(conn, "entrant", VENDOR_FORMAT, rows)
+        return {row["vendor_id"].bytes for row in await conn.fetch(ADD_FROM_BESIDE)}
+    return None
 
 
 FIND_VENDOR = """
@@ -130,25 +248,103 @@ SELECT vendor_id, version, card_version, nik_sealed, name, phone, email, street,
 FROM vendor WHERE vendor_id = $1
 """
 
+# With whatever was merged into it, in the order of ids: a change of how it is reached changes them too.
 LOCK_VENDOR = """
 SELECT vendor_id, version, card_version, nik_sealed, name, phone, email, street, kelurahan, rw, rt, kind, category,
        agency, language, origin, registered_on, registered_at, born_on, merged_into, suspended_because, erased_at
-FROM vendor WHERE vendor_id = $1 FOR UPDATE
+FROM vendor
+WHERE vendor_id = ANY (ARRAY(
+    WITH RECURSIVE below AS (
+        SELECT $1::uuid AS vendor_id
+        UNION
+        SELECT v.vendor_id FROM below AS b JOIN vendor AS v ON v.merged_into = b.vendor_id
+    )
+    SELECT vendor_id FROM below
+))
+ORDER BY vendor_id FOR UPDATE
 """
 
-# The area is a range of codes: "31.71" holds everything from "31.71." up to, not with, "31.71/" ("/" follows ".").
-FIND_VENDORS = """
+# What every search filters by, in three statements. The area is one range of codes: from "31.71" itself over all that
+# begin with "31.71." up to, not with, "31.71/" ("/" follows "." and comes before digits). A filter that is not given is
+# folded away in the planning.
+_FITS = """
+    erased_at IS NULL
+    AND ($1::text IS NULL OR (kelurahan >= $1 AND kelurahan < $1 || '/'))
+    AND ($2::text IS NULL OR category = $2)
+    AND ($3::text IS NULL OR agency = $3)
+    AND ($4::text IS NULL OR kind = $4)
+    AND ($5::text IS NULL OR origin = $5)
+    AND (merged_into IS NULL OR $6::text = 'merged' OR ($6 IS NULL AND $10::bytea IS NOT NULL))
+    AND ($6 IS DISTINCT FROM 'merged' OR merged_into IS NOT NULL)
+    AND ($6 IS DISTINCT FROM 'suspended' OR suspended_because IS NOT NULL)
+    AND ($6 IS DISTINCT FROM 'active' OR suspended_because IS NULL)
+    AND ($7::date IS NULL OR registered_on >= $7)
+    AND ($8::date IS NULL OR registered_on <= $8)
+    AND ($9::text IS NULL OR phone = $9)
+    AND ($10 IS NULL OR nik_index = $10)
+"""
+
+_BEGINS = """
+    AND (($11::text[])[1] IS NULL OR name_folded LIKE ($11::text[])[1])
+    AND (($11::text[])[2] IS NULL OR name_folded LIKE ($11::text[])[2])
+    AND (($11::text[])[3] IS NULL OR name_folded LIKE ($11::text[])[3])
+    AND (($11::text[])[4] IS NULL OR name_folded LIKE ($11::text[])[4])
+    AND (($11::text[])[5] IS NULL OR name_folded LIKE ($11::text[])[5])
+    AND (($11::text[])[6] IS NULL OR name_folded LIKE ($11::text[])[6])
+"""
+
+# The index finds candidates; the expressions that tell are kept from it (`|| ''`), for it would take long to read them.
+_RESEMBLES = """
+    AND (($11::text[])[1] IS NULL OR name_folded ~ ($11::text[])[1])
+    AND (($11::text[])[2] IS NULL OR name_folded ~ ($11::text[])[2])
+    AND (($11::text[])[3] IS NULL OR name_folded ~ ($11::text[])[3])
+    AND (($11::text[])[4] IS NULL OR name_folded ~ ($11::text[])[4])
+    AND (($11::text[])[5] IS NULL OR name_folded ~ ($11::text[])[5])
+    AND (($11::text[])[6] IS NULL OR name_folded ~ ($11::text[])[6])
+    AND (($12::text[])[1] IS NULL OR name_folded || '' ~ ($12::text[])[1])
+    AND (($12::text[])[2] IS NULL OR name_folded || '' ~ ($12::text[])[2])
+    AND (($12::text[])[3] IS NULL OR name_folded || '' ~ ($12::text[])[3])
+    AND (($12::text[])[4] IS NULL OR name_folded || '' ~ ($12::text[])[4])
+    AND (($12::text[])[5] IS NULL OR name_folded || '' ~ ($12::text[])[5])
+    AND (($12::text[])[6] IS NULL OR name_folded || '' ~ ($12::text[])[6])
+"""
+
+# Ids first: the index of areas alone tells which vendors fit, and only the rows of one page are fetched.
+FIND_IDS = " ".join(
+    (
+        "SELECT vendor_id FROM vendor WHERE",
+        _FITS,
+        _BEGINS,
+        "AND ($12::date IS NULL OR (registered_on, vendor_id) > ($12, $13::uuid))",
+        "AND ($14::date IS NULL OR (registered_on, vendor_id) <= ($14, $15::uuid))",
+        "ORDER BY registered_on, vendor_id LIMIT $16",
+    )
+)
+
+FIND_SIMILAR_IDS = " ".join(("SELECT vendor_id FROM vendor WHERE", _FITS, _RESEMBLES, "LIMIT $13"))
+
+COUNT_VENDORS = " ".join(("SELECT count(*) FROM vendor WHERE", _FITS, _BEGINS))
+
+FIND_LAST = """
+SELECT registered_on, vendor_id FROM vendor ORDER BY registered_on DESC, vendor_id DESC LIMIT 1
+"""
+
+GET_VENDORS = """
 SELECT vendor_id, version, card_version, nik_sealed, name, phone, email, street, kelurahan, rw, rt, kind, category,
        agency, language, origin, registered_on, registered_at, born_on, merged_into, suspended_because, erased_at
-FROM vendor
-WHERE erased_at IS NULL AND merged_into IS NULL
-  AND ($1::text IS NULL OR kelurahan = $1 OR (kelurahan > $1 || '.' AND kelurahan < $1 || '/'))
-  AND ($2::text IS NULL OR category = $2)
-  AND ($3::text IS NULL OR agency = $3)
-  AND ($4::text IS NULL OR kind = $4)
-  AND ($5::uuid IS NULL OR vendor_id > $5)
-ORDER BY vendor_id
-LIMIT $6
+FROM vendor WHERE vendor_id = ANY($1::uuid[]) ORDER BY registered_on, vendor_id
+"""
+
+# A plan made for any filter would be a walk through everybody.
+PLAN_FOR_THESE_VALUES = "SET LOCAL plan_cache_mode = force_custom_plan"
+
+# How many names are one slip away from a word is beyond the planner's statistics: it would walk, hoping for many. The
+# trigrams of the words find the candidates whichever it is, and the limit ends the reading of rows where they are many.
+PLAN_BY_TRIGRAMS = """
+SET LOCAL plan_cache_mode = force_custom_plan;
+SET LOCAL enable_seqscan = off;
+SET LOCAL enable_indexscan = off;
+SET LOCAL enable_indexonlyscan = off
 """
 
 
@@ -165,15 +361,48 @@ async def find_vendor(conn: Connection, vendor_id: UUID) -> Kept | None:
 
 
 async def lock_vendor(conn: Connection, vendor_id: UUID) -> Vendor | None:
-    """One vendor, whose row stays locked until the transaction ends."""
-    row = await conn.fetchrow(LOCK_VENDOR, vendor_id)
-    return None if row is None else _kept(row).vendor
+    """One vendor, whose row stays locked until the transaction ends, and with it all that were merged into it."""
+    rows = await conn.fetch(LOCK_VENDOR, vendor_id)
+    return next((_kept(row).vendor for row in rows if row["vendor_id"] == vendor_id), None)
 
 
-async def find_vendors(conn: Connection, wanted: VendorFilter, after: UUID | None, limit: int) -> list[Kept]:
-    """Vendors in the order of their ids (which is the order of registration), those after `after`, at most `limit`."""
-    rows = await conn.fetch(FIND_VENDORS, wanted.area, wanted.category, wanted.agency, wanted.kind, after, limit)
+async def find_vendors(
+    conn: Connection, wanted: VendorFilter, after: Place | None, limit: int, *, last: Place | None = None
+) -> list[Kept]:
+    """Vendors in the order of their registration: those after `after`, at most `limit`; none after `last`, if given."""
+    bounds = (*(after or (None, None)), *(last or (None, None)))
+    async with conn.transaction():
+        await conn.execute(PLAN_FOR_THESE_VALUES)
+        found = await conn.fetch(FIND_IDS, *wanted[:-1], beginnings(wanted.words), *bounds, limit)
+        return await _get_vendors(conn, found)
+
+
+async def find_similar_vendors(conn: Connection, wanted: VendorFilter, limit: int) -> list[Kept]:
+    """Vendors that fit but for a slip in each word of the name: any that do, at most `limit`."""
+    async with conn.transaction():
+        await conn.execute(PLAN_BY_TRIGRAMS)
+        expressions = candidates(wanted.words), misspellings(wanted.words)
+        found = await conn.fetch(FIND_SIMILAR_IDS, *wanted[:-1], *expressions, limit)
+    return await _get_vendors(conn, found)
+
+
+async def _get_vendors(conn: Connection, found: Sequence[asyncpg.Record]) -> list[Kept]:
+    rows = await conn.fetch(GET_VENDORS, [row["vendor_id"] for row in found]) if found else []
     return [_kept(row) for row in rows]
+
+
+async def count_vendors(conn: Connection, wanted: VendorFilter) -> int:
+    """How many vendors fit."""
+    async with conn.transaction():
+        await conn.execute(PLAN_FOR_THESE_VALUES)
+        count: int = await conn.fetchval(COUNT_VENDORS, *wanted[:-1], beginnings(wanted.words))
+        return count
+
+
+async def find_last_place(conn: Connection) -> Place | None:
+    """Where the last vendor stands in the order of registration; None when there is nobody."""
+    row = await conn.fetchrow(FIND_LAST)
+    return None if row is None else Place(row["registered_on"], row["vendor_id"])
 
 
 SAVE_VENDOR = """

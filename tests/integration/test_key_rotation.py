@@ -1,0 +1,125 @@
+"""`lapak rotate-keys`: a key comes, everything is sealed with it, and the old one can go."""
+
+import asyncio
+import base64
+import json
+import os
+import sys
+
+import pytest
+
+from services.vendor.app import create
+from services.vendor.keys import COLUMNS, check_index_key
+from shared.auth import LocalIssuer
+from shared.crypto import Sealer
+from shared.db import open_database
+from shared.service import Platform, StartRefused
+from tests.conftest import SECRET_KEYS, FreshDatabase, StandingClock
+from tests.integration.vendor import MakeDatabase, Registry, Serve, nik, ok, person
+
+NEW = base64.b64encode(bytes(range(100, 132))).decode()
+BOTH = {"new": NEW, **SECRET_KEYS}
+ONLY_NEW = {"new": NEW}
+ONLY_OLD = SECRET_KEYS
+
+
+@pytest.fixture
+async def registry(
+    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
+) -> Registry:
+    """The registry with its first key."""
+    fresh = await make_database("vendor")
+    return Registry(fresh.dsn, fresh.database, serve(create, fresh), issuer, clock, sealer)
+
+
+async def rotate(dsn: str, keys: dict[str, str], *more: str) -> tuple[int, str]:
+    """Run the command; its exit code and what it said."""
+    env = {**os.environ, "LAPAK_DATABASE": dsn, "LAPAK_SECRET_KEYS": json.dumps(keys), "COLUMNS": "200"}
+    command = [sys.executable, "-m", "services.cli", "rotate-keys", "vendor", *more]
+    pipe, merged = asyncio.subprocess.PIPE, asyncio.subprocess.STDOUT
+    process = await asyncio.create_subprocess_exec(*command, env=env, stdout=pipe, stderr=merged)
+    said, _ = await process.communicate()
+    return process.returncode or 0, said.decode()
+
+
+def with_keys(registry: Registry, serve: Serve, keys: dict[str, str]) -> tuple[Registry, Platform]:
+    """The same database behind a service with other keys."""
+    client = serve(create, FreshDatabase(registry.dsn, registry.database))
+    state = client._transport.app.state  # type: ignore[attr-defined]  # the app behind the client
+    state.platform = Platform("vendor", state.platform.settings, registry.database, registry.clock, Sealer(keys))
+    other = Registry(registry.dsn, registry.database, client, registry.issuer, registry.clock, Sealer(keys))
+    return other, state.platform
+
+
+async def test_the_old_key_can_go_after_sealing_and_indexing_anew(registry: Registry, serve: Serve) -> None:
+    first = await registry.register(1)
+    both, platform = with_keys(registry, serve, BOTH)
+    await check_index_key(platform)
+    second = await both.register(2)
+    code, said = await rotate(registry.dsn, BOTH)
+    assert code == 0, said
+    assert "test still makes the blind indexes" in said
+    await check_index_key(platform)  # sealing anew changes no index
+    code, said = await rotate(registry.dsn, BOTH, "--reindex")
+    assert code == 0, said
+    only_new, platform = with_keys(registry, serve, ONLY_NEW)
+    await check_index_key(platform)
+    for vendor_id, number in ((first, 1), (second, 2)):
+        assert ok(await only_new.get(f"/v1/vendors/{vendor_id}"))["nik"][-2:] == nik(number)[-2:]
+        assert ok(await only_new.post("/v1/vendors", person(number)), 409)["code"] == "already-registered"
+
+
+async def test_a_service_with_the_wrong_keys_does_not_start(registry: Registry, serve: Serve) -> None:
+    await check_index_key(with_keys(registry, serve, ONLY_OLD)[1])
+    await check_index_key(with_keys(registry, serve, BOTH)[1])
+    with pytest.raises(StartRefused, match="last key"):
+        await check_index_key(with_keys(registry, serve, ONLY_NEW)[1])
+
+
+async def test_indexes_are_not_made_anew_under_a_running_service(registry: Registry) -> None:
+    await registry.register(1)
+    running = await open_database(registry.dsn, size=1, name="lapak-vendor")
+    try:
+        before = await registry.value("SELECT nik_index FROM vendor")
+        code, said = await rotate(registry.dsn, BOTH, "--reindex")
+    finally:
+        await running.pool.close()
+    assert code == 1
+    assert "stop every instance" in said
+    assert await registry.value("SELECT nik_index FROM vendor") == before
+
+
+async def test_a_key_that_is_missing_is_named_and_nothing_is_lost(registry: Registry) -> None:
+    await registry.register(1)
+    before = await registry.value("SELECT nik_sealed FROM vendor")
+    code, said = await rotate(registry.dsn, ONLY_NEW)
+    assert code == 1
+    assert "'test'" in said
+    assert await registry.value("SELECT nik_sealed FROM vendor") == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "keys", "expected"),
+    [
+        (["--reindex"], {"k": "c2hvcnQ="}, "has 5 bytes"),
+        ([], {}, "names no key"),
+    ],
+)
+async def test_bad_keys_are_refused_without_showing_them(
+    registry: Registry, arguments: list[str], keys: dict[str, str], expected: str
+) -> None:
+    code, said = await rotate(registry.dsn, keys, *arguments)
+    assert code == 2
+    assert expected in said
+    assert "c2hvcnQ=" not in said
+
+
+async def test_every_sealed_column_of_the_registry_is_rotated(registry: Registry) -> None:
+    async with registry.database.read() as conn:
+        rows = await conn.fetch(
+            "SELECT table_name, column_name FROM information_schema.columns "
+            "WHERE table_schema = 'public' AND data_type = 'bytea' AND column_name LIKE '%sealed'"
+        )
+    assert {("vendor", "nik_sealed")} <= {tuple(row) for row in rows}
+    for table, column in rows:
+        assert any(f"FROM {table} " in one.select and column in one.select for one in COLUMNS), f"{table}.{column}"
