@@ -54,6 +54,7 @@ def environment(running: Running, service: str, dsn: str, port: int) -> dict[str
         "LAPAK_DEVELOPMENT": "true",
         "LAPAK_CLOCK_FILE": str(running.state_dir / "clock"),
         "LAPAK_SMTP": f"{running.smtp[0]}:{running.smtp[1]}",
+        "LAPAK_FILES": str(running.state_dir / "files"),
     }
 
 

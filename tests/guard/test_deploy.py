@@ -133,6 +133,8 @@ def settings(files: Files) -> Iterator[str]:
             known = {PREFIX + name.upper() for name in fields}
             needed = {PREFIX + name.upper() for name, field in fields.items() if field.is_required()}
             given |= dockerfile_env(files).keys()
+            if command[1] == "vendor":  # its default is a folder of the checkout, which a container may not write
+                needed |= {f"{PREFIX}FILES"}
         else:
             known = needed = {PREFIX + ("KAFKA" if command[0] == "topics" else "DATABASE")}
             if "base/topics.yaml" in where:  # takes the ConfigMap of all
@@ -305,7 +307,7 @@ def hardening(files: Files) -> Iterator[str]:
 
 def twins(files: Files) -> Iterator[str]:
     """The four services' manifests are one text but for their names and what only one of them needs."""
-    own = re.compile(r"smtp|SMTP|configMapRef: \{name: NAME\}|limits: \{memory")
+    own = re.compile(r"smtp|SMTP|files|FILES|persistentVolumeClaim|configMapRef: \{name: NAME\}|limits: \{memory")
     texts = {name: re.sub(rf"\b{name}\b", "NAME", files[f"{BASE}/{name}.yaml"]).splitlines() for name in SERVICES}
     for name, text in texts.items():
         for line in difflib.ndiff(texts["vendor"], text):
@@ -337,6 +339,7 @@ def test_what_deploys_agrees_with_the_code() -> None:
 @pytest.mark.parametrize(
     ("path", "old", "new", "expected"),
     [
+        (COMPOSE, "      LAPAK_FILES: ${LAPAK_FILES:-/var/lib/lapak/files}\n", "", "vendor lacks LAPAK_FILES"),
         (COMPOSE, "LAPAK_LOG_LEVEL: ", "LAPAK_LOGLEVEL: ", "sets LAPAK_LOGLEVEL, which ['run', 'vendor']"),
         (
             COMPOSE,
