@@ -121,45 +121,76 @@ def broker(servers: stack.Running) -> str:
     return servers.kafka
 
 
+class Databases:
+    """Databases of services, each copied from a migrated template; the next is made while a test uses the last."""
+
+    def __init__(self, admin_dsn: str) -> None:
+        self._admin_dsn = admin_dsn
+        self._templates: dict[str, str] = {}
+        self._spares: dict[str, asyncio.Task[str]] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    async def take(self, service: str) -> str:
+        """The DSN of a database that nobody used."""
+        if service not in self._templates:
+            template = f"template_{service}_{uuid4().hex[:8]}"
+            await self._run(f'CREATE DATABASE "{template}"')
+            await migrate(_with_path(self._admin_dsn, template), service)
+            self._templates[service] = template
+        spare = self._spares.pop(service, None)
+        name = await (spare or self._copy(service))
+        self._spares[service] = asyncio.create_task(self._copy(service))
+        return _with_path(self._admin_dsn, name)
+
+    def leave(self, dsn: str) -> None:
+        """Have a database dropped; nobody waits for it."""
+        task = asyncio.create_task(self._run(f'DROP DATABASE "{urlsplit(dsn).path[1:]}" WITH (FORCE)'))
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    async def close(self) -> None:
+        """Wait for what is under way."""
+        await asyncio.gather(*self._spares.values(), *self._leaving, return_exceptions=True)
+
+    async def _copy(self, service: str) -> str:
+        name = f"{service}_{uuid4().hex[:12]}"
+        await self._run(f'CREATE DATABASE "{name}" TEMPLATE "{self._templates[service]}"')
+        return name
+
+    async def _run(self, statement: str) -> None:
+        admin = await asyncpg.connect(self._admin_dsn)
+        try:
+            await admin.execute(statement)
+        finally:
+            await admin.close()
+
+
 @pytest.fixture(scope="session")
-def templates() -> dict[str, str]:
-    """Service -> name of its migrated template database, made on first use."""
-    return {}
+async def databases(postgres_admin: str) -> AsyncIterator[Databases]:
+    """Where tests get their databases from."""
+    kept = Databases(postgres_admin)
+    yield kept
+    await kept.close()
 
 
 @pytest.fixture
-async def make_database(
-    postgres_admin: str, templates: dict[str, str]
-) -> AsyncIterator[Callable[[str], Awaitable[FreshDatabase]]]:
+async def make_database(databases: Databases) -> AsyncIterator[Callable[[str], Awaitable[FreshDatabase]]]:
     """Call it with a service's name for a database of its own, dropped after the test."""
-    made: list[tuple[str, Database]] = []
+    made: list[FreshDatabase] = []
 
     async def make(service: str) -> FreshDatabase:
-        admin = await asyncpg.connect(postgres_admin)
-        try:
-            if service not in templates:
-                template = f"template_{service}_{uuid4().hex[:8]}"
-                await admin.execute(f'CREATE DATABASE "{template}"')
-                await migrate(_with_path(postgres_admin, template), service)
-                templates[service] = template
-            name = f"{service}_{uuid4().hex[:12]}"
-            await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{templates[service]}"')
-        finally:
-            await admin.close()
-        dsn = _with_path(postgres_admin, name)
-        database = await open_database(dsn, size=20, name=f"test-{service}")
-        made.append((name, database))
-        return FreshDatabase(dsn, database)
+        dsn = await databases.take(service)
+        fresh = FreshDatabase(dsn, await open_database(dsn, size=20, name=f"test-{service}"))
+        made.append(fresh)
+        return fresh
 
     yield make
-    admin = await asyncpg.connect(postgres_admin)
-    for name, database in made:
+    for fresh in made:
         try:
-            await asyncio.wait_for(database.pool.close(), 5)
+            await asyncio.wait_for(fresh.database.pool.close(), 5)
         except TimeoutError:
-            database.pool.terminate()
-        await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    await admin.close()
+            fresh.database.pool.terminate()
+        databases.leave(fresh.dsn)
 
 
 @pytest.fixture
