@@ -55,6 +55,8 @@ _LONG_NUMBER = re.compile(r"\+?\d{11,15}", re.ASCII)
 _SCIENTIFIC = re.compile(r"\d[.,]\d+E\+?\d+", re.ASCII | re.IGNORECASE)
 _COUNTRY_CODE_TWICE = re.compile(r"(?:\+?62|0)0*62(8\d{8,11})", re.ASCII)
 _PHONE_SEPARATORS = str.maketrans("", "", " ().-")
+FORMULA_SIGNS = ("=", "+", "-", "@")
+"""What a sheet takes for the beginning of a formula: files of ours put an apostrophe before it."""
 _DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"))
 """Messengers show numbers with dashes of their own, and people paste them."""
 
@@ -87,6 +89,8 @@ def _tidy(text: str) -> str:
 
 def _printable(field: str, text: str, most: int) -> str:
     value = _tidy(text)
+    if value[:1] == "'" and value[1:2] in FORMULA_SIGNS:  # as our own files write it
+        value = value[1:]
     if not value.isascii():
         value = unicodedata.normalize("NFC", value)
     if not value.isprintable():

@@ -407,7 +407,7 @@ def answer(file: Content, name: str, *, public: bool = False) -> Response:
     Nothing guesses its type, runs what it may hold, or keeps it; a public picture may be shown in a page and cached,
     because another picture has another id.
     """
-    kept = "public, max-age=86400, immutable" if public else "no-store"
+    kept = "public, max-age=3600" if public else "no-store"
     shown = "inline" if public else "attachment"
     headers = {
         "Content-Disposition": f'{shown}; filename="{name}.{_ENDINGS[file.media_type]}"',

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, BinaryIO, ClassVar, NamedTuple, cast
 
+from services.vendor.checks import FORMULA_SIGNS
 from services.vendor.domain.registration import Problem, Registration
 from services.vendor.headings import HEADINGS, REQUIRED, find_columns, fold
 from services.vendor.workbooks import SheetRefused, read_workbook
@@ -213,6 +214,7 @@ class RejectedRows:
             problems = waiting.pop(record.line, None)
             if problems is not None:
                 cells = [record.cells[place] if place < len(record.cells) else "" for place in self._kept]
+                cells = [f"'{cell}" if cell.startswith(FORMULA_SIGNS) else cell for cell in cells]
                 told = ["; ".join(one[name] for one in problems) for name in ("field", "reason", "fix")]
                 self._writer.writerow([*cells, str(record.line), *told])
             if not waiting:

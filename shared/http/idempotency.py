@@ -116,13 +116,13 @@ async def _digest(request: Request, key: str) -> str:
         return digest.hexdigest()
     # The boundary differs each time a form is sent, so its parts count, not its bytes.
     for name, value in (await request.form()).multi_items():
-        add(name.encode())
+        add(name.encode("utf-8", "surrogatepass"))
         if isinstance(value, UploadFile):
             while chunk := await value.read(CHUNK_BYTES):
                 add(chunk)
             await value.seek(0)
         else:
-            add(value.encode())
+            add(value.encode("utf-8", "surrogatepass"))  # a form may hold what is no text; the route says so
     return digest.hexdigest()
 
 

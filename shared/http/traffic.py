@@ -148,12 +148,15 @@ def _request_id(given: str | None) -> str:
 
 
 def _noting(facts: RequestFacts, send: Send) -> Send:
-    """Notes the status of the answer and gives it the request's id."""
+    """Notes the status of the answer, gives it the request's id, and keeps it out of caches if it has a caller."""
 
     async def noting(message: Message) -> None:
         if message["type"] == "http.response.start":
             facts.status = message["status"]
-            MutableHeaders(scope=message)["X-Request-Id"] = facts.request_id
+            headers = MutableHeaders(scope=message)
+            headers["X-Request-Id"] = facts.request_id
+            if facts.subject is not None:  # what is answered to somebody is that one's, and no cache's
+                headers.setdefault("Cache-Control", "no-store")
         await send(message)
 
     return noting

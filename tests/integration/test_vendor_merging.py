@@ -283,18 +283,33 @@ async def test_what_was_changed_since_is_kept_and_named(registry: Registry) -> N
     assert (row["category"], row["name"]) == ("fashion-craft", "Orang Contoh 1")
 
 
-async def test_a_category_taken_over_where_there_was_none_stays_because_no_event_could_unsay_it(
-    registry: Registry,
+async def test_a_category_and_a_coach_taken_over_where_there_was_none_go_again_and_it_is_told(
+    registry: Registry, clock: StandingClock
 ) -> None:
     one, other = await registry.register(1), await registry.register(2, category="health", agency="kpkp")
+    before = await rows(registry)
+    clock.advance(days=1)
     made = await merge(registry, one, other)
-    answer = await undo(registry, made["merge_id"])
-    assert {(kept["field"], kept["because"]) for kept in answer["kept"]} == {
-        ("category", "never-unsaid"),
-        ("agency", "never-unsaid"),
-    }
-    row = (await rows(registry))[one]
-    assert (row["category"], row["agency"]) == ("health", "kpkp")
+    clock.advance(days=1)
+    assert (await undo(registry, made["merge_id"]))["kept"] == []
+    assert await rows(registry) == before
+    assert [(event.type, event.sequence, event.body) for event in (await told(registry, one))[-2:]] == [
+        ("VendorCategoryCleared", 4, {"vendor_id": str(one)}),
+        ("VendorCoachingEnded", 5, {"vendor_id": str(one), "previous_agency": "kpkp"}),
+    ]
+    assert await gapless(registry)
+    # the history: a span that ended, with nobody after it; then somebody again
+    clock.advance(days=1)
+    ok(await registry.post(f"/v1/vendors/{one}/agency", {"agency": "sosial"}))
+    spans = ok(await registry.get(f"/v1/vendors/{one}/coaching"))["spans"]
+    assert [(span["agency"], span["since"][:10], (span["until"] or "")[:10]) for span in spans] == [
+        ("kpkp", "2023-03-02", "2023-03-03"),
+        ("sosial", "2023-03-04", ""),
+    ]
+    (of_other,) = ok(await registry.get(f"/v1/vendors/{other}/coaching"))["spans"]
+    assert (of_other["agency"], of_other["until"]) == ("kpkp", None)
+    report = ok(await registry.get("/v1/reports/coaching"))
+    assert {count["agency"]: count["vendors"] for count in report["agencies"]} == {"kpkp": 1, "sosial": 1}
 
 
 async def test_a_suspension_follows_the_person_and_ends_with_the_merge(registry: Registry) -> None:

@@ -418,6 +418,12 @@ async def test_the_database_itself_refuses_a_broken_chain(registry: Registry) ->
         with pytest.raises(asyncpg.UniqueViolationError):  # two at once
             await conn.execute(add, vendor_id, 1, "kpkp", "ppapp")
         await conn.execute(add, vendor_id, 2, "sosial", "ppapp")
+        await conn.execute(add, vendor_id, 3, "ppapp", None)
+        with pytest.raises(asyncpg.ForeignKeyViolationError):  # coaching had ended: nobody gave the vendor away
+            await conn.execute(add, vendor_id, 4, "ppapp", "kpkp")
+        await conn.execute(add, vendor_id, 4, None, "kpkp")
+        with pytest.raises(asyncpg.ForeignKeyViolationError):  # it was kpkp, not nobody
+            await conn.execute(add, vendor_id, 5, None, "sosial")
 
 
 async def test_a_report_counts_each_person_once_where_it_is_coached_now(registry: Registry) -> None:

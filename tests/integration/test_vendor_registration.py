@@ -337,3 +337,25 @@ async def test_a_nik_is_sealed_to_its_own_row(registry: Registry) -> None:
     assert registry.sealer.open(sealed[first], first.bytes).decode() == nik(1)
     with pytest.raises(InvalidTag):
         registry.sealer.open(sealed[first], second.bytes)
+
+
+# ---- one account
+
+
+async def test_an_account_registers_itself_once_and_learns_nothing_of_other_niks(registry: Registry) -> None:
+    token = registry.newcomer()
+    ok(await registry.post("/v1/vendors", person(1), token=token), 201)
+    taken = await registry.register(2)
+    for number in (3, 2):
+        answer = ok(await registry.post("/v1/vendors", person(number), token=token), 409)
+        assert answer["code"] == "account-registered"
+        assert str(taken) not in str(answer)
+    assert await registry.vendors() == 2
+
+
+async def test_of_two_wishes_of_one_account_at_once_one_wins(registry: Registry) -> None:
+    await registry.crowd()
+    token = registry.newcomer()
+    answers = await at_once(*(registry.post("/v1/vendors", person(n), token=token) for n in range(1, 9)))
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 7
+    assert await registry.vendors() == 1

@@ -7,6 +7,7 @@ from services.vendor.api.answers import Filters, PersonFilters
 from services.vendor.checks import FieldRefused
 from services.vendor.domain.registration import Vendor, VendorUnknown
 from services.vendor.domain.searching import SearchInvalid, fold_words
+from services.vendor.handlers.reach import lies_in
 from services.vendor.store import vendors as store
 from services.vendor.store.vendors import VendorFilter
 from shared.auth import Caller
@@ -52,7 +53,7 @@ async def see_vendor(conn: Connection, caller: Caller, vendor_id: UUID, *, servi
     kept = await store.find_vendor(conn, vendor_id)
     if kept is None or kept.vendor.erased_at is not None:
         raise VendorUnknown(vendor_id)
-    if within is not None and not areas.contains(within, kept.vendor.kelurahan):
+    if within is not None and not await lies_in(conn, kept.vendor, within):
         raise VendorUnknown(vendor_id)
     return kept.vendor
 

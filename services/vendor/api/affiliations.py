@@ -180,7 +180,9 @@ async def end_affiliation(affiliation_id: UUID, edge: EdgeDep) -> Response:
 
     async def act(conn: Connection) -> dict[str, Any]:
         await _visible(conn, edge.caller, affiliation_id)
-        return _stood(await handlers.end_affiliation(conn, affiliation_id, now=edge.now))
+        ended = await handlers.end_affiliation(conn, affiliation_id, now=edge.now)
+        await _visible(conn, edge.caller, affiliation_id)  # locked now: the vendor may have moved in between
+        return _stood(ended)
 
     return await edge.once(act)
 

@@ -118,6 +118,8 @@ class RegisteredAnswer(BaseModel):
 class Filters(BaseModel):
     """Which vendors; filters combine. None of these tells who somebody is, so they may stand in an address."""
 
+    model_config = ConfigDict(extra="forbid")
+
     area: AreaCode | None = Field(default=None, description="An area inside the officer's own; none: all of it")
     category: CategoryCode | None = None
     agency: AgencyCode | None = None
@@ -138,8 +140,6 @@ class ListQuery(Filters):
 class PersonFilters(Filters):
     """Which vendors, also by what tells who somebody is; that travels in a body, because addresses are logged."""
 
-    model_config = ConfigDict(extra="forbid")
-
     name: str | None = Field(
         default=None, max_length=200, description="Words of the name, or how they begin", examples=["siti amin"]
     )
@@ -156,6 +156,7 @@ class SearchBody(PersonFilters):
 
 RevealReason = Literal["asked-by-person", "to-reach-person", "identity-check", "to-decide", "complaint", "legal-order"]
 
+REFERENCE = r"^[A-Z0-9]{1,12}([./-][A-Z0-9]{1,8}){0,5}$"
 REFERENCE_DIGITS_MAX = 9
 """Fewer than a phone has: what is kept in the audit log for ever must not tell who somebody is."""
 
@@ -173,9 +174,12 @@ class RevealBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     reason: RevealReason
-    reference: Annotated[str, Field(pattern=r"^[A-Za-z0-9./-]{1,40}$"), AfterValidator(_reference)] | None = Field(
-        default=None, description="Number of the letter or case", examples=["ADUAN/117/2023"]
-    )
+    reference: (
+        Annotated[
+            str, Field(pattern=r"^[A-Z0-9]{1,12}([./-][A-Z0-9]{1,8}){0,5}$", max_length=40), AfterValidator(_reference)
+        ]
+        | None
+    ) = Field(default=None, description="Number of the letter or case", examples=["ADUAN/117/2023"])
 
 
 class ExportBody(PersonFilters):

@@ -123,7 +123,7 @@ class CorrectionAnswer(StateAnswer):
 
     vendor_id: UUID
     changes: list[ChangeAnswer]
-    asked_by: str
+    asked_by: str | None = Field(description="Shown to officers")
     origin: str
     asked_at: datetime
     decided_by: str | None
@@ -131,8 +131,8 @@ class CorrectionAnswer(StateAnswer):
     note: str | None
 
     @classmethod
-    def shown(cls, kept: KeptCorrection, sealer: Sealer, *, in_full: bool) -> "CorrectionAnswer":
-        """To who may see it in full, or masked as vendors are to officers."""
+    def shown(cls, kept: KeptCorrection, sealer: Sealer, *, in_full: bool, staff: bool) -> "CorrectionAnswer":
+        """To who may see it in full, or masked as vendors are to officers; who acted is shown to `staff` alone."""
         correction = kept.correction
         changes = [
             ChangeAnswer(field=field, before=_shown(field, before, in_full), after=_shown(field, after, in_full))
@@ -144,10 +144,10 @@ class CorrectionAnswer(StateAnswer):
             fields=list(correction.fields),
             state=correction.state,
             changes=changes,
-            asked_by=correction.asked_by,
+            asked_by=correction.asked_by if staff else None,
             origin=correction.origin,
             asked_at=correction.asked_at,
-            decided_by=correction.decided_by,
+            decided_by=correction.decided_by if staff else None,
             decided_at=correction.decided_at,
             note=correction.note,
         )
@@ -251,7 +251,7 @@ async def list_corrections(
         await see_vendor(conn, edge.caller, vendor_id)
         rows = await store.find_corrections(conn, await find_family(conn, vendor_id), last, limit + 1)
         in_full = own or await _entitled(conn, edge, reason, [vendor_id])
-    return _page(rows, limit, edge.platform.sealer, in_full=in_full)
+    return _page(rows, limit, edge.platform.sealer, in_full=in_full, staff=not own)
 
 
 @router.get("/v1/corrections")
@@ -272,7 +272,7 @@ async def list_waiting(
         rows = await store.find_waiting(conn, area or own, last, limit + 1)
         shown = sorted({row.correction.vendor_id for row in rows[:limit]})
         in_full = await _entitled(conn, edge, reason, shown)
-    return _page(rows, limit, edge.platform.sealer, in_full=in_full)
+    return _page(rows, limit, edge.platform.sealer, in_full=in_full, staff=True)
 
 
 async def _entitled(conn: Connection, edge: Edge, reason: LookReason | None, vendor_ids: list[UUID]) -> bool:
@@ -285,9 +285,9 @@ async def _entitled(conn: Connection, edge: Edge, reason: LookReason | None, ven
     return True
 
 
-def _page(rows: list[KeptCorrection], limit: int, sealer: Sealer, *, in_full: bool) -> CorrectionPage:
+def _page(rows: list[KeptCorrection], limit: int, sealer: Sealer, *, in_full: bool, staff: bool) -> CorrectionPage:
     found: dict[str, Any] = page(rows, limit, lambda kept: kept.correction.correction_id)
-    items = [CorrectionAnswer.shown(kept, sealer, in_full=in_full) for kept in found["items"]]
+    items = [CorrectionAnswer.shown(kept, sealer, in_full=in_full, staff=staff) for kept in found["items"]]
     return CorrectionPage(items=items, next=found["next"])
 
 

@@ -16,6 +16,7 @@ from services.vendor.domain.merging import Choosable, Side, UndoReason
 from services.vendor.domain.registration import VendorUnknown
 from services.vendor.handlers import duplicates as handlers
 from services.vendor.handlers import merging
+from services.vendor.handlers.reach import lies_in
 from services.vendor.store import duplicates as store
 from services.vendor.store import merging as merging_store
 from services.vendor.store import vendors as vendors_store
@@ -360,7 +361,7 @@ async def list_merges(edge: EdgeDep, vendor_id: UUID, after: After = None, limit
     last = None if after is None else read_cursor(after, Number)
     async with edge.read() as conn:
         kept = await vendors_store.find_vendor(conn, vendor_id)
-        if kept is None or kept.vendor.erased_at is not None or not areas.contains(area, kept.vendor.kelurahan):
+        if kept is None or kept.vendor.erased_at is not None or not await lies_in(conn, kept.vendor, area):
             raise VendorUnknown(vendor_id)
         rows = await merging_store.find_merges(conn, vendor_id, last, limit + 1)
     found = page(rows, limit, lambda row: row.seq)

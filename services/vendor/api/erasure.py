@@ -127,13 +127,11 @@ async def get_data(
     says why. That it was handed out is noted in the audit log, which is part of it (UU PDP, articles 7 and 32)."""
     caller = edge.caller
     async with edge.platform.database.transaction() as conn:
-        if not (caller.has("vendor") and caller.vendor_id is not None):
+        if not (caller.has("vendor") and caller.vendor_id in await find_family(conn, vendor_id)):
             caller.require("registrar")
             if reason is None:
                 raise ReasonMissing
             await see_vendor(conn, caller, vendor_id)
-        elif caller.vendor_id not in await find_family(conn, vendor_id):
-            caller.require_vendor(vendor_id)
         collected = await person.collect_person(
             conn, vendor_id, actor=caller.subject, reason=reason, now=edge.now, sealer=edge.platform.sealer
         )

@@ -71,7 +71,10 @@ async def import_vendors(
         run = await store.get_import(conn, import_id)
     run = await run_import(edge.platform, run, sheet, within=within)
     if "text/csv" in request.headers.get("accept", ""):
-        headers = {"Content-Disposition": 'attachment; filename="rejected.csv"'}
+        headers = {
+            "Content-Disposition": 'attachment; filename="rejected.csv"',
+            "X-Content-Type-Options": "nosniff",
+        }
         return StreamingResponse(_rejected_csv(edge, import_id, sheet), media_type="text/csv", headers=headers)
     return StreamingResponse(_report(edge, run, sheet), media_type="application/json")
 

@@ -17,6 +17,7 @@ from services.vendor.domain.indicators import (
     WORKERS_MAX,
     EnteredBy,
     Figures,
+    LevelTooFine,
     Report,
     check_period,
 )
@@ -376,19 +377,23 @@ async def get_statistics(
     first: MonthQuery,
     last: MonthQuery,
     area: AreaCode | None = None,
-    by: Literal["city", "kecamatan", "kelurahan"] = "kecamatan",
+    by: Literal["city", "kecamatan", "kelurahan"] | None = None,
     category: CategoryCode | None = None,
 ) -> StatisticsAnswer:
     """Counts, sums and medians by part of the area, category and month, at most twelve months at once.
 
-    For officers of the area; services and operators ask for any. Groups of fewer than five vendors are not shown.
+    For officers of the area (by kecamatan where nothing is said). Groups of fewer than five vendors are not shown.
+    Services and operators ask by city alone: between two levels, what one hides could be found by subtraction.
     """
     edge.caller.require("officer", "service", "operator")
     own = officer_area(edge.caller) if edge.caller.has("officer") else edge.caller.area or areas.PROVINCE
     if area is not None and not areas.contains(own, area):
         raise OutsideArea(f"{area} is outside the area {own} of this token.", area=own, code_wanted=area)
     check_period(_first_of(first), _first_of(last))
-    wanted = StatisticsFilter(area or own, CODE_CHARACTERS[by], _first_of(first), _first_of(last), category)
+    if not edge.caller.has("officer") and by not in (None, "city"):
+        raise LevelTooFine
+    level = by or ("kecamatan" if edge.caller.has("officer") else "city")
+    wanted = StatisticsFilter(area or own, CODE_CHARACTERS[level], _first_of(first), _first_of(last), category)
     async with edge.read() as conn:
         groups = await store.find_statistics(conn, wanted, GROUP_VENDORS_MIN)
     return StatisticsAnswer(vendors_min=GROUP_VENDORS_MIN, groups=[GroupAnswer.of(group) for group in groups])

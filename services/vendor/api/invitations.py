@@ -449,6 +449,8 @@ async def answer_invitation(invitation_id: UUID, body: AnswerBody, edge: EdgeDep
         if invitation is None or not await may_reach(conn, edge.caller, invitation.vendor_id):
             raise InvitationUnknown(invitation_id)
         answered = await handlers.answer_invitation(conn, invitation_id, body.accepted, now=edge.now)
+        if not await may_reach(conn, edge.caller, invitation.vendor_id):  # locked now: it may have moved in between
+            raise InvitationUnknown(invitation_id)
         return {"invitation_id": invitation_id, "accepted": answered.accepted}
 
     return await edge.once(act)

@@ -24,6 +24,7 @@ from services.vendor.api.answers import (
 from services.vendor.domain.registration import AlreadyRegistered, Origin, Registered, VendorUnknown
 from services.vendor.handlers import reading, registration
 from services.vendor.handlers import vendors as handlers
+from services.vendor.handlers.reach import lies_in
 from services.vendor.store import vendors as store
 from services.vendor.store.merging import find_family
 from services.vendor.store.vendors import Place, VendorFilter
@@ -46,9 +47,15 @@ async def register(body: RegisterBody, edge: EdgeDep) -> Response:
     origin, within = _door(edge.caller)
 
     async def act(conn: Connection) -> BaseModel:
-        (outcome,) = await registration.register_vendors(
-            conn, [body.wish()], origin=origin, now=edge.now, sealer=edge.platform.sealer, within=within
-        )
+        sealer = edge.platform.sealer
+        if origin == "self":
+            outcome = await registration.register_self(
+                conn, body.wish(), edge.caller.subject, now=edge.now, sealer=sealer
+            )
+        else:
+            (outcome,) = await registration.register_vendors(
+                conn, [body.wish()], origin=origin, now=edge.now, sealer=sealer, within=within
+            )
         if isinstance(outcome, Registered):
             return RegisteredAnswer.of(outcome)
         raise _named_to(edge.caller, outcome) if isinstance(outcome, AlreadyRegistered) else outcome
@@ -107,13 +114,13 @@ async def get_vendor(vendor_id: UUID, edge: EdgeDep) -> VendorDetail:
     within = require_reach(edge.caller, vendor_id)
     async with edge.read() as conn:
         kept = await store.find_vendor(conn, vendor_id)
+        if kept is None or kept.vendor.erased_at is not None:
+            raise VendorUnknown(vendor_id)
+        if within is not None and not await lies_in(conn, kept.vendor, within):
+            raise VendorUnknown(vendor_id)
         family = await find_family(conn, vendor_id)
-    if kept is None or kept.vendor.erased_at is not None:
-        raise VendorUnknown(vendor_id)
     if within is None:
         return VendorDetail.of(VendorAnswer.own(kept, edge.platform.sealer), family)
-    if not areas.contains(within, kept.vendor.kelurahan):
-        raise VendorUnknown(vendor_id)
     return VendorDetail.of(VendorAnswer.masked(kept, edge.platform.sealer), family)
 
 

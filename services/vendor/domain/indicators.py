@@ -8,7 +8,7 @@ from statistics import median
 from typing import ClassVar, Literal, NamedTuple
 from uuid import UUID
 
-from shared.errors import NotFound, Refused
+from shared.errors import Forbidden, NotFound, Refused
 from shared.events.products import IndicatorsReported
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "EnteredBy",
     "Figures",
     "FiguresMissing",
+    "LevelTooFine",
     "MonthRefused",
     "PeriodRefused",
     "Query",
@@ -133,6 +134,15 @@ class MonthRefused(Refused):
     def __init__(self, latest: date) -> None:
         first, last = f"{FIRST_MONTH:%Y-%m}", f"{latest:%Y-%m}"
         super().__init__(f"Figures are kept of the months {first} to {last}.", first=first, last=last)
+
+
+class LevelTooFine(Forbidden):
+    """Statistics of smaller areas are for officers, who may see those vendors anyway."""
+
+    code: ClassVar[str] = "level-too-fine"
+
+    def __init__(self) -> None:
+        super().__init__("Statistics below cities are for the officers of the area; ask by=city.")
 
 
 class PeriodRefused(Refused):

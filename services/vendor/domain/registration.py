@@ -17,6 +17,7 @@ from shared.events.values import VendorKind
 from shared.events.vendor import ContactCard, VendorCategoryChosen, VendorCoached, VendorEvent, VendorRegistered
 
 __all__ = [
+    "AccountRegistered",
     "Admitted",
     "AlreadyRegistered",
     "CodeUnknown",
@@ -161,6 +162,15 @@ class AlreadyRegistered(Refused):
         named = AlreadyRegistered(self.vendor_id, self.kelurahan)
         named.details["vendor_id"] = str(self.vendor_id)
         return named
+
+
+class AccountRegistered(Refused):
+    """An account registers itself once."""
+
+    code: ClassVar[str] = "account-registered"
+
+    def __init__(self) -> None:
+        super().__init__("This account registered itself before; an officer of the area registers other people.")
 
 
 class VendorUnknown(NotFound):

@@ -4,11 +4,12 @@ from typing import NamedTuple
 from uuid import UUID
 
 from services.vendor import areas
+from services.vendor.domain.registration import Vendor
 from services.vendor.store.merging import find_family
 from services.vendor.store.vendors import find_vendor
 from shared.db import Connection
 
-__all__ = ["Reach", "reaches"]
+__all__ = ["Reach", "lies_in", "reaches"]
 
 
 class Reach(NamedTuple):
@@ -18,6 +19,18 @@ class Reach(NamedTuple):
     own: UUID | None = None
 
 
+async def lies_in(conn: Connection, vendor: Vendor, within: str) -> bool:
+    """Whether the person lives in this area: as the registration says that stands for it, also where another is named.
+
+    By the named one alone, an officer whose area the person has left could still see it through a retired registration.
+    """
+    if vendor.merged_into is None:
+        return areas.contains(within, vendor.kelurahan)
+    head, *_ = await find_family(conn, vendor.vendor_id)
+    kept = await find_vendor(conn, head)
+    return kept is not None and areas.contains(within, kept.vendor.kelurahan)
+
+
 async def reaches(conn: Connection, reach: Reach, vendor_id: UUID) -> bool:
     """Whether what belongs to this vendor may be seen; nothing of an erased one is."""
     kept = await find_vendor(conn, vendor_id)
@@ -25,4 +38,4 @@ async def reaches(conn: Connection, reach: Reach, vendor_id: UUID) -> bool:
         return False
     if reach.own is not None:
         return vendor_id in await find_family(conn, reach.own)
-    return reach.within is None or areas.contains(reach.within, kept.vendor.kelurahan)
+    return reach.within is None or await lies_in(conn, kept.vendor, reach.within)

@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from services.vendor import areas
 from services.vendor.domain.registration import VendorUnknown
+from services.vendor.handlers.reach import lies_in
 from services.vendor.store import vendors as store
 from services.vendor.store.audit import add_entry
 from services.vendor.store.merging import find_family
@@ -27,7 +27,7 @@ async def reveal_vendor(
 ) -> tuple[Kept, list[UUID]]:
     """A vendor of the area `within` and its person's registrations, noted as seen in full. Raises `VendorUnknown`."""
     kept = await store.find_vendor(conn, vendor_id)
-    if kept is None or kept.vendor.erased_at is not None or not areas.contains(within, kept.vendor.kelurahan):
+    if kept is None or kept.vendor.erased_at is not None or not await lies_in(conn, kept.vendor, within):
         raise VendorUnknown(vendor_id)
     family = await find_family(conn, vendor_id)
     await add_entry(conn, actor, "vendor-revealed", vendor_id, _why(reason, reference), now)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from services.vendor.domain import registration as domain
 from services.vendor.domain.registration import (
+    AccountRegistered,
     Admitted,
     AlreadyRegistered,
     Outcome,
@@ -15,6 +16,7 @@ from services.vendor.domain.registration import (
     Registration,
     RegistrationInvalid,
 )
+from services.vendor.store import newcomers
 from services.vendor.store import vendors as store
 from services.vendor.store.vendors import Holder, NewVendor
 from shared.clock import day_in_jakarta
@@ -24,7 +26,7 @@ from shared.events.vendor import VendorRegistrationRefused
 from shared.ids import new_id
 from shared.outbox import Fact, record
 
-__all__ = ["refuse_registrations", "register_vendors"]
+__all__ = ["refuse_registrations", "register_self", "register_vendors"]
 
 
 class _Sorted(NamedTuple):
@@ -106,6 +108,20 @@ def _outcomes(batch: _Sorted, size: int, came_in: dict[bytes, Holder]) -> list[O
         else:
             outcomes.append(AlreadyRegistered(*(came_in.get(index) or batch.holders[index])))
     return outcomes
+
+
+async def register_self(
+    conn: Connection, wish: Registration, subject: str, *, now: datetime, sealer: Sealer
+) -> Outcome:
+    """Register the person behind an account. Of two wishes of one account at once one wins; raises `AccountRegistered`
+    before anything is said of the NIK."""
+    account = sealer.blind_index(f"account {subject}")
+    if await newcomers.find_newcomer(conn, account) is not None:
+        raise AccountRegistered
+    (outcome,) = await register_vendors(conn, [wish], origin="self", now=now, sealer=sealer)
+    if isinstance(outcome, Registered) and not await newcomers.add_newcomer(conn, account, outcome.vendor_id):
+        raise AccountRegistered
+    return outcome
 
 
 async def refuse_registrations(

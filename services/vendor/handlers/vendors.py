@@ -5,10 +5,10 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from services.vendor import areas
 from services.vendor.domain import registration as domain
 from services.vendor.domain.merging import follow
 from services.vendor.domain.registration import Vendor, VendorRetired, VendorUnknown
+from services.vendor.handlers.reach import lies_in
 from services.vendor.store import coaching, merging
 from services.vendor.store import vendors as store
 from shared.db import Connection
@@ -54,7 +54,7 @@ async def lock_vendor(conn: Connection, vendor_id: UUID, within: str | None = No
     vendor = await store.lock_vendor(conn, vendor_id)
     if vendor is None or vendor.erased_at is not None:
         raise VendorUnknown(vendor_id)
-    if within is not None and not areas.contains(within, vendor.kelurahan):
+    if within is not None and not await lies_in(conn, vendor, within):
         raise VendorUnknown(vendor_id)
     if vendor.merged_into is not None and not retired:
         raise VendorRetired(vendor_id, vendor.merged_into)

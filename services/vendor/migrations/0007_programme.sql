@@ -36,21 +36,23 @@ CREATE TABLE capital_referral (
 );
 
 -- Who coached before: the moments at which the agency changed. A span ends where the next begins, so that gaps and
--- overlaps cannot be written down; the first begins with the registration and needs no row. Each row hands over from the
--- agency that the one before it gave (the foreign key), and the last names the agency on the vendor's own row.
+-- overlaps cannot be written down; the first begins with the registration and needs no row. Without an agency it is a
+-- span in which nobody coaches: coaching ended. Each row hands over from what the one before it gave, be it nobody (the
+-- foreign key, over columns that are never null), and the last names what stands on the vendor's own row.
 CREATE TABLE coaching_transfer (
     vendor_id uuid NOT NULL REFERENCES vendor (vendor_id),
     nth int NOT NULL CHECK (nth >= 1),
     before_nth int GENERATED ALWAYS AS (nullif(nth - 1, 0)) STORED,
-    previous_agency text,
-    agency text,
+    previous_agency text CHECK (previous_agency <> ''),
+    agency text CHECK (agency <> ''),
+    from_whom text NOT NULL GENERATED ALWAYS AS (coalesce(previous_agency, '')) STORED,
+    to_whom text NOT NULL GENERATED ALWAYS AS (coalesce(agency, '')) STORED,
     at timestamptz NOT NULL,
     by text,
     PRIMARY KEY (vendor_id, nth),
-    UNIQUE (vendor_id, nth, agency),
-    CHECK (agency IS DISTINCT FROM previous_agency),
-    FOREIGN KEY (vendor_id, before_nth) REFERENCES coaching_transfer (vendor_id, nth),
-    FOREIGN KEY (vendor_id, before_nth, previous_agency) REFERENCES coaching_transfer (vendor_id, nth, agency)
+    UNIQUE (vendor_id, nth, to_whom),
+    CHECK (from_whom <> to_whom),
+    FOREIGN KEY (vendor_id, before_nth, from_whom) REFERENCES coaching_transfer (vendor_id, nth, to_whom)
 );
 
 -- Organisations a vendor may belong to, as data. Months and fee: a membership that runs out.

@@ -1,6 +1,7 @@
 """Who coached a vendor from when until when, and how many each agency coaches now.
 
-Stored are the moments of change alone: a span ends where the next begins. The first begins with the registration.
+Stored are the moments of change alone: a span ends where the next begins. The first begins with the registration; one
+in which nobody coaches is told as the gap between two others.
 """
 
 from collections.abc import Sequence

@@ -158,13 +158,21 @@ ORDER BY document_id
 """
 
 # Few documents wait, of however many there are: the queue is walked in its order, and each one's vendor looked up.
-# The area is a range of codes, as in `vendors.FIND_VENDORS`.
+# The area is a range of codes, as in `vendors.FIND_VENDORS`; of a retired registration, where the one lives that stands
+# for the person.
 FIND_QUEUE = """
 SELECT d.document_id, d.vendor_id, d.kind, d.state, d.version, d.number, d.issued_on, d.expires_on, d.file_id,
        d.submitted_by, d.submitted_at, d.replaces, d.reason, d.note, d.correct_by, d.decided_by, d.decided_at,
        d.reminded, f.media_type, f.bytes
 FROM document AS d
-JOIN vendor AS v ON v.vendor_id = d.vendor_id
+JOIN LATERAL (
+    WITH RECURSIVE up AS (
+        SELECT kelurahan, merged_into FROM vendor WHERE vendor_id = d.vendor_id
+        UNION ALL
+        SELECT h.kelurahan, h.merged_into FROM up JOIN vendor AS h ON h.vendor_id = up.merged_into
+    )
+    SELECT kelurahan FROM up WHERE merged_into IS NULL
+) AS v ON true
 JOIN stored_file AS f ON f.file_id = d.file_id
 WHERE d.state = $1 AND d.state IN ('submitted', 'returned')
   AND (v.kelurahan = $2 OR (v.kelurahan > $2 || '.' AND v.kelurahan < $2 || '/'))

@@ -17,6 +17,7 @@ from services.vendor.store import (
     invitations,
     issues,
     merging,
+    newcomers,
     products,
     programme,
     suspension,
@@ -52,6 +53,14 @@ class Noun(NamedTuple):
 
 
 NOUNS: tuple[Noun, ...] = (
+    Noun(
+        "account",
+        ("newcomer",),
+        newcomers.collect_newcomers,
+        newcomers.erase_newcomers,
+        "Apakah Anda mendaftar sendiri dengan akun Anda; akunnya hanya disimpan sebagai sidik bersandi.",
+        "Whether you registered yourself with an account of yours; of the account only a keyed hash is kept.",
+    ),
     Noun(
         "corrections",
         ("correction",),

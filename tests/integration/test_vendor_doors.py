@@ -1,0 +1,591 @@
+"""Every door of the registry's HTTP, tried by everybody: who gets in, and what each may see there.
+
+One table names every route and who it opens to; one database serves the whole table. Those who are refused knock before
+those who are let in, at the same thing, so that a refusal is about rights and not about a thing that is missing.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from services.vendor.app import create
+from services.vendor.handlers.duplicates import walk
+from shared.auth import LocalIssuer
+from shared.crypto import Sealer
+from tests.conftest import StandingClock
+from tests.integration.vendor import PENJARINGAN, MakeDatabase, Registry, Serve, nik, ok, person, row, sheet, until
+from tests.unit.test_vendor_pictures import png
+
+CALLERS = (
+    "nobody",
+    "newcomer",
+    "itself",
+    "another vendor",
+    "officer",
+    "officer elsewhere",
+    "officer of nowhere",
+    "registrar",
+    "registrar elsewhere",
+    "vendor and officer elsewhere",
+    "service",
+    "operator",
+)
+"""`itself` is the vendor that the table is about, in Central Jakarta; `elsewhere` is North Jakarta."""
+HERE = frozenset({"officer", "registrar"})
+ELSEWHERE = frozenset({"officer elsewhere", "registrar elsewhere", "vendor and officer elsewhere"})
+OFFICERS = HERE | ELSEWHERE
+OWN = HERE | {"itself"}
+REGISTRARS = frozenset({"registrar", "registrar elsewhere"})
+SIGNED = frozenset(CALLERS) - {"nobody"}
+EVERYBODY = frozenset(CALLERS)
+
+REFUSALS = (401, 403, 404)
+NAME, STREET = "Zubaidah Tersembunyi", "Gang Rahasia 77"
+PERSONAL = re.compile(
+    r"(?<![0-9a-f-])\d{16}(?![0-9a-f])"  # a NIK
+    r"|\+62\d{9,12}|(?<![0-9a-f-])08\d{8,11}(?![0-9a-f])"  # a phone
+    r"|[a-z]+\d*@contoh\.id"  # an address of mail; a masked one has stars before the @
+    r"|1990-\d\d-\d\d"  # the day of birth of every made-up person
+)
+"""What is masked unless the caller is entitled; nothing else in the answers is shaped like it."""
+ODD_MONTHS = {"report_id": "2022-12", "other_report": "2023-01"}
+SCAN = b"%PDF-1.7\n1 0 obj\n%%EOF\n"
+ENTRY = {
+    "name": "Keripik tempe",
+    "category": "food-drink",
+    "price_min_rupiah": 15000,
+    "price_max_rupiah": 25000,
+    "unit": "bungkus",
+}
+SCORES = {"quality": 8, "packaging": 6, "labelling": 5, "price": 9, "capacity": 7}
+PAID = {"paid_on": "2023-03-01", "amount_rupiah": 120000, "reference": "KDN-1"}
+AGREEMENT = {"area": "31.71", "valid_from": "2023-03-01", "valid_until": "2023-12-31", "topics": ["export"]}
+EXHIBITION = {
+    "title": "Pameran",
+    "place": "JCC Senayan",
+    "kind": "exhibition",
+    "area": "31.71",
+    "days": ["2023-04-01"],
+    "answer_by": "2023-03-10",
+}
+REVEAL = {"reason": "identity-check", "reference": "ADUAN/117/2023"}
+NUMBERS = count(5_000)
+"""People who are registered on the way."""
+
+
+@dataclass
+class World:
+    """The registry with something behind each door; `ids` fill the addresses."""
+
+    registry: Registry
+    ids: dict[str, str] = field(default_factory=dict)
+
+    def token(self, caller: str, itself: str) -> str | None:
+        """The token of a caller; `itself` is the vendor the call is about."""
+        issuer = self.registry.issuer
+        elsewhere = UUID(self.ids["elsewhere"])
+        tokens: dict[str, Callable[[], str]] = {
+            "newcomer": lambda: issuer.token("newcomer", ["vendor"]),
+            "itself": lambda: self.registry.vendor(UUID(itself)),
+            "another vendor": lambda: self.registry.vendor(UUID(self.ids["another"])),
+            "officer": self.registry.officer,
+            "officer elsewhere": lambda: self.registry.officer("31.72"),
+            "officer of nowhere": lambda: issuer.token("officer-nowhere", ["officer", "registrar"]),
+            "registrar": lambda: issuer.token("registrar", ["officer", "registrar"], area="31.71"),
+            "registrar elsewhere": lambda: issuer.token("registrar-n", ["officer", "registrar"], area="31.72"),
+            "vendor and officer elsewhere": lambda: issuer.token(
+                "both", ["vendor", "officer"], area="31.72", vendor_id=elsewhere
+            ),
+            "service": lambda: self.registry.of("service"),
+            "operator": lambda: self.registry.of("operator"),
+        }
+        return None if caller == "nobody" else tokens[caller]()
+
+
+@dataclass(frozen=True)
+class Door:
+    """A route, or one way to use it; who gets in; to whom it shows personal data in full."""
+
+    route: str
+    opens: frozenset[str]
+    body: dict[str, Any] | Callable[[World], dict[str, Any]] | None = None
+    params: dict[str, str] = field(default_factory=dict)
+    form: dict[str, str] | None = None
+    file: bytes = b""
+    shows: frozenset[str] = frozenset()
+    at: dict[str, str] = field(default_factory=dict)
+    """Place in the address -> what of the world stands there, if it is not what has that name."""
+    fresh: str = ""
+    """What of the world is made anew before each call that is let in: the call uses it up."""
+
+    @property
+    def method(self) -> str:
+        """Of HTTP."""
+        return self.route.partition(" ")[0]
+
+    @property
+    def public(self) -> bool:
+        """Whether a token is not even asked for."""
+        return "nobody" in self.opens
+
+
+def of_area(route: str, more: frozenset[str] = frozenset(), **door: Any) -> Iterator[Door]:
+    """A list of the officer's own area, and the same asked for the area of the vendor."""
+    params = door.pop("params", {})
+    yield Door(route, OFFICERS | more, params=params, **door)
+    yield Door(route, HERE | more, params={**params, "area": "31.71"}, **door)
+
+
+def about(**more: Any) -> Callable[[World], dict[str, Any]]:
+    """A body in which `@name` stands for an id of the world."""
+    return lambda world: json.loads(re.sub("@(\\w+)", lambda found: world.ids[found[1]], json.dumps(more)))
+
+
+V = "/v1/vendors/{vendor_id}"
+HALAL = "ID31110000123450920"
+ISSUED = {"issued_on": "2023-02-01", "expires_on": "2026-02-01"}
+AT_HALAL = {"document_id": "halal"}
+MONTHS = {"first": "2023-02", "last": "2023-02"}
+TO_DECIDE = {"reason": "to-decide"}
+ITSELF, REGISTRAR = frozenset({"itself"}), frozenset({"registrar"})
+SERVICE, OPERATOR = frozenset({"service"}), frozenset({"operator"})
+
+DOORS = [
+    # ---- what everybody may read
+    *(
+        Door(f"GET /v1/{path}", EVERYBODY)
+        for path in (
+            "areas",
+            "areas/{code}",
+            "curation-criteria",
+            "eligibility-rules",
+            "export-criteria",
+            "issue-categories",
+            "organisations",
+            "partners",
+            "partners/{partner_id}",
+            "products",
+            "products/{product_id}",
+            "products/{product_id}/photos/{photo_id}",
+            "suspension-reasons",
+        )
+    ),
+    Door("GET /v1/document-kinds", SIGNED),
+    # ---- what a vendor may read of itself, officers of those of their area
+    Door(f"GET {V}", OWN, shows=ITSELF),
+    *(
+        Door(f"GET {V}/{noun}", OWN)
+        for noun in (
+            "affiliations",
+            "coaching",
+            "consents",
+            "documents",
+            "export",
+            "invitations",
+            "issues",
+            "products",
+            "programme",
+            "suspensions",
+        )
+    ),
+    *(
+        Door(f"GET {V}/{noun}", OWN | SERVICE)
+        for noun in ("eligibility-decisions", "indicators", "indicators/{month}", "size")
+    ),
+    Door(f"GET {V}/eligibility", OWN | SERVICE, params={"rule": "jbl"}),
+    Door(f"GET {V}/corrections", OWN, shows=ITSELF),
+    Door(f"GET {V}/corrections", REGISTRAR | ITSELF, params=TO_DECIDE, shows=REGISTRAR | ITSELF),
+    Door(f"GET {V}/data", REGISTRAR | ITSELF, params=TO_DECIDE, shows=REGISTRAR | ITSELF),
+    Door("GET /v1/documents/{document_id}", OWN),
+    Door("GET /v1/documents/{document_id}", OWN, at={"document_id": "ktp"}),
+    Door("GET /v1/documents/{document_id}/file", OWN),
+    Door("GET /v1/documents/{document_id}/file", REGISTRAR | ITSELF, at={"document_id": "ktp"}),
+    Door("GET /v1/products/{product_id}/curations", OWN),
+    Door("GET /v1/eligibility/{decision_id}", OWN | SERVICE),
+    Door("GET /v1/eligibility/objections/{objection_id}", OWN | SERVICE),
+    Door("GET /v1/issues/{issue_id}", OWN),
+    # ---- what only officers may read
+    Door("GET /v1/duplicates", OFFICERS),
+    Door("GET /v1/duplicates/{duplicate_id}", HERE),
+    Door("GET /v1/merges", HERE, params={"vendor_id": "@survivor"}),
+    Door("GET /v1/exhibitions", OFFICERS),
+    Door("GET /v1/exhibitions/{exhibition_id}", HERE),
+    Door("GET /v1/exhibitions/{exhibition_id}/invitations", HERE),
+    Door("GET /v1/exhibitions/{exhibition_id}/preview", HERE),
+    *of_area("GET /v1/corrections"),
+    Door("GET /v1/corrections", REGISTRARS, params=TO_DECIDE, shows=REGISTRAR),
+    Door("GET /v1/corrections", REGISTRAR, params={**TO_DECIDE, "area": "31.71"}, shows=REGISTRAR),
+    *of_area("GET /v1/documents"),
+    *of_area("GET /v1/eligibility/objections"),
+    *of_area("GET /v1/indicators/queries"),
+    *of_area("GET /v1/indicators/statistics", SERVICE | OPERATOR, params=MONTHS),
+    *of_area("GET /v1/issues"),
+    Door("GET /v1/issues", HERE, params={"vendor_id": "@vendor_id"}),
+    *of_area("GET /v1/reports/coaching"),
+    *of_area("GET /v1/reports/issues"),
+    *of_area("GET /v1/reports/issues.csv"),
+    *of_area("GET /v1/vendors"),
+    *of_area("GET /v1/vendors/export.csv"),
+    Door("GET /v1/vendors/imports/{key}", frozenset({"officer"})),
+    Door("GET /v1/vendors/imports/{key}/rejected", frozenset({"officer"})),
+    # ---- operators
+    Door("GET /v1/audit", OPERATOR),
+    Door("GET /v1/sources", OPERATOR),
+    Door("GET /v1/erasures", OPERATOR),
+    Door("GET /v1/erasures/{erasure_id}", REGISTRAR | OPERATOR),
+    # ---- POST that reads
+    Door("POST /v1/vendors/search", OFFICERS, {"nik": nik(1)}),
+    Door("POST /v1/vendors/search", HERE, {"name": "zubaidah", "area": "31.71"}),
+    Door(f"POST {V}/reveal", REGISTRAR, REVEAL, shows=REGISTRAR),
+    Door("POST /v1/vendors/export.csv", OFFICERS, {}),
+    Door("POST /v1/vendors/export.csv", REGISTRARS, {"reveal": REVEAL}, shows=REGISTRARS),
+    Door("POST /v1/vendors/export.csv", REGISTRAR, {"reveal": REVEAL, "area": "31.71"}, shows=REGISTRAR),
+    Door("POST /v1/eligibility/count", OFFICERS | OPERATOR, {"rule": "jbl"}),
+    Door("POST /v1/eligibility/count", HERE | OPERATOR, {"rule": "jbl", "area": "31.71"}),
+    # ---- registering
+    Door("POST /v1/vendors", HERE | {"newcomer", "service"}, lambda world: person(next(NUMBERS))),
+    Door("POST /v1/vendors/import", OFFICERS, file=sheet([row(6001)])),
+    Door("POST /v1/indicators/import", OFFICERS, file=b"@figures"),
+    # ---- what a vendor may do for itself, and officers of its area for it
+    Door(f"POST {V}/corrections", OWN, {"phone": "081288880001", "name": "Zubaidah Lain"}),
+    Door(f"POST {V}/consents", OWN, {"purpose": "partners", "given": True, "text_version": 1, "evidence": "Surat 1"}),
+    Door(f"POST {V}/documents", OWN, form={"kind": "bpom", "number": "MD123456789012", **ISSUED}, file=SCAN),
+    Door("POST /v1/documents/{document_id}/return", HERE, {"version": 1, "reason": "unreadable"}, at=AT_HALAL),
+    Door("POST /v1/documents/{document_id}/resubmit", OWN, form={"number": HALAL, **ISSUED}, file=SCAN, at=AT_HALAL),
+    Door("POST /v1/documents/{document_id}/reject", HERE, {"version": 2, "reason": "wrong-person"}, at=AT_HALAL),
+    Door(f"POST {V}/products", OWN, ENTRY),
+    Door("POST /v1/products/{product_id}/photos", OWN, file=png(40, 30)),
+    Door("POST /v1/products/{product_id}/photos/{photo_id}/remove", OWN, fresh="photo_id"),
+    Door("POST /v1/products/{product_id}/entry", OWN, ENTRY),
+    Door("POST /v1/products/{product_id}/withdraw", OWN),
+    Door("POST /v1/products/{product_id}/list", OWN),
+    Door(f"POST {V}/indicators", OWN | SERVICE, {"month": "2023-02", "turnover_rupiah": 4_000_000}),
+    Door(f"POST {V}/eligibility", OWN | SERVICE, {"rule": "jbl"}),
+    Door(
+        "POST /v1/eligibility/{decision_id}/objection", OWN, {"text": "Saya sudah ikut."}, at={"decision_id": "second"}
+    ),
+    Door(f"POST {V}/programme/{{service}}/{{act}}", OWN),
+    Door("POST /v1/issues", OFFICERS | {"itself", "another vendor"}, {"category": "licensing", "text": "Izin lama."}),
+    Door("POST /v1/invitations/{invitation_id}/answer", OWN, {"accepted": True}),
+    Door("POST /v1/affiliations/{affiliation_id}/renew", HERE, {**PAID, "reference": "KDN-3"}),
+    Door("POST /v1/affiliations/{affiliation_id}/end", OWN),
+    # ---- what officers of its area do
+    Door(f"POST {V}/programme/{{service}}/{{act}}", HERE, at={"act": "start"}),
+    Door(f"POST {V}/category", HERE, {"category": "food-drink"}),
+    Door(f"POST {V}/agency", HERE, {"agency": "ppkukm"}),
+    Door(f"POST {V}/suspend", HERE, {"reason": "no-show"}),
+    Door(f"POST {V}/reinstate", HERE),
+    Door(f"POST {V}/affiliations", HERE, {"organisation": "kadin", "payment": {**PAID, "reference": "KDN-2"}}),
+    Door(f"POST {V}/corrections/{{correction_id}}/approve", HERE, {}, fresh="correction_id"),
+    Door(f"POST {V}/corrections/{{correction_id}}/refuse", HERE, {"reason": "Bukan nama KTP."}, fresh="correction_id"),
+    Door("POST /v1/documents/{document_id}/verify", HERE, {"version": 1}),
+    Door("POST /v1/documents/{document_id}/verify", REGISTRAR, {"version": 1}, at={"document_id": "ktp"}),
+    Door("POST /v1/products/{product_id}/curations", HERE, {"criteria_version": 1, "scores": SCORES}),
+    Door("POST /v1/indicators/{report_id}/confirm", HERE),
+    Door(
+        "POST /v1/indicators/{report_id}/correct",
+        HERE,
+        {"turnover_rupiah": 4_000_000},
+        at={"report_id": "other_report"},
+    ),
+    Door("POST /v1/eligibility/objections/{objection_id}/answer", HERE, {"outcome": "upheld", "answer": "Belum."}),
+    Door("POST /v1/issues", HERE, about(category="licensing", text="Izin lama.", area="31.71", vendors=["@vendor_id"])),
+    Door("POST /v1/issues/{issue_id}/assign", HERE, {"owner": "ppkukm"}),
+    Door("POST /v1/issues/{issue_id}/close", HERE, {"outcome": "solved"}),
+    Door(f"POST {V}/export/assess", HERE, {"ready": True, "criteria_met": ["price"]}),
+    Door(f"POST {V}/export/refer", HERE, about(partner_id="@partner_id")),
+    Door("POST /v1/exhibitions", HERE, EXHIBITION),
+    Door("POST /v1/exhibitions/{exhibition_id}/invite", HERE, {}),
+    Door("POST /v1/duplicates/{duplicate_id}/dismiss", HERE, {"reason": "different-people"}),
+    Door("POST /v1/duplicates/{duplicate_id}/reopen", HERE),
+    Door("POST /v1/vendors/{survivor}/merge", HERE, about(retired="@spare")),
+    Door("POST /v1/merges/{merge_id}/undo", HERE, {"reason": "mistake"}),
+    # ---- what holds for a city or the province
+    Door("POST /v1/partners", OFFICERS, lambda world: {"code": f"p-{next(NUMBERS)}", "name": "Mitra", "kind": "bank"}),
+    Door("POST /v1/agreements/{agreement_id}/end", HERE),
+    Door("POST /v1/partners/{partner_id}/agreements", HERE, AGREEMENT),
+    Door("POST /v1/curation-criteria", OPERATOR, lambda world: _criteria()),
+    Door(
+        "POST /v1/eligibility-rules",
+        OPERATOR,
+        {
+            "name": "pameran",
+            "version": 1,
+            "effective_on": "2023-03-01",
+            "title_id": "Pameran",
+            "title_en": "Exhibition",
+            "condition": {"fact": "kind", "in": ["usaha"]},
+        },
+    ),
+    # ---- what cannot be undone
+    Door(
+        f"POST {V}/erasure",
+        REGISTRAR | ITSELF,
+        {"reason": "asked-by-person"},
+        at={"vendor_id": "leaving"},
+        fresh="leaving",
+    ),
+]
+
+
+def _criteria() -> dict[str, Any]:
+    words = {"name_id": "Mutu", "name_en": "Quality", "advice_id": "Jaga mutu.", "advice_en": "Keep it good."}
+    return {"version": 2, "criteria": [{"code": "quality", "weight": 100, **words}]}
+
+
+@pytest.fixture
+async def world(
+    make_database: MakeDatabase,
+    serve: Serve,
+    issuer: LocalIssuer,
+    clock: StandingClock,
+    sealer: Sealer,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> World:
+    monkeypatch.setenv("LAPAK_FILES", str(tmp_path))
+    fresh = await make_database("vendor")
+    world = World(Registry(fresh.dsn, fresh.database, serve(create, fresh), issuer, clock, sealer))
+    await _furnish(world)
+    return world
+
+
+async def _furnish(world: World) -> None:
+    """Put something behind each door, through the doors themselves."""
+    registry, ids = world.registry, world.ids
+    vendor_id = await registry.register(1, name=NAME, street=STREET)
+    own = registry.vendor(vendor_id)
+    v = f"/v1/vendors/{vendor_id}"
+    ids |= {"vendor_id": str(vendor_id), "code": "31.71", "month": "2023-02", "service": "P3", "act": "ask"}
+    ids["another"] = str(await registry.register(2))
+    elsewhere = registry.officer("31.72")
+    ids["elsewhere"] = str(await registry.register(3, token=elsewhere, kelurahan=PENJARINGAN))
+
+    async def made(path: str, body: Any, name: str, *, token: str = own, status: int = 201) -> None:
+        answer = ok(await registry.post(path, body, token=token), status)
+        ids[name] = str(answer[name])
+
+    # one person twice: found, merged, and not yet merged
+    for number in (11, 12):
+        await registry.register(number, name="Siti Aminah", phone="081300000011")
+
+    async def found() -> bool:  # the walk leaves alone what is younger than any transaction that runs somewhere
+        async with registry.database.transaction() as conn:
+            await walk(conn, sealer=registry.sealer, now=registry.clock.now())
+        return bool(await registry.value("SELECT count(*) FROM duplicate"))
+
+    await until(found)
+    ids["duplicate_id"] = str(await registry.value("SELECT duplicate_id FROM duplicate"))
+    survivor, retired, spare = [str(await registry.register(number)) for number in (13, 14, 15)]
+    ids |= {"survivor": survivor, "spare": spare}
+    await made(f"/v1/vendors/{survivor}/merge", {"retired": retired}, "merge_id", token=registry.officer(), status=200)
+
+    gone = await registry.register(16)
+    await made(f"/v1/vendors/{gone}/erasure", {}, "erasure_id", token=registry.vendor(gone), status=202)
+    await _ask_for_a_correction(world)
+    nib = {"kind": "nib", "number": "1234567890123"}
+    ktp, halal = {"kind": "ktp", "number": nik(1)}, {"kind": "halal", "number": HALAL, **ISSUED}
+    for name, form in {"document_id": nib, "ktp": ktp, "halal": halal}.items():
+        ids[name] = ok(await _send(world, f"{v}/documents", own, form, SCAN), 201)["document_id"]
+    await made(f"{v}/products", ENTRY, "product_id")
+    await _add_photo(world)
+    ok(await registry.post(f"/v1/products/{ids['product_id']}/list", token=own))
+    for month in ("2022-08", "2022-09", "2022-10", "2022-11"):
+        body = {"month": month, "turnover_rupiah": 4_000_000}
+        ok(await registry.post(f"{v}/indicators", body, token=own), 201)
+    odd: dict[str, dict[str, Any]] = {
+        name: {"month": month, "turnover_rupiah": 900_000_000} for name, month in ODD_MONTHS.items()
+    }
+    for name, body in odd.items():
+        ids[name] = ok(await registry.post(f"{v}/indicators", body, token=own), 201)["report_id"]
+    await made(f"{v}/eligibility", {"rule": "jbl"}, "decision_id")
+    await made(f"/v1/eligibility/{ids['decision_id']}/objection", {"text": "Saya sudah ikut."}, "objection_id")
+    second = ok(await registry.post(f"{v}/eligibility", {"rule": "jbl"}, token=own), 201)
+    ids["second"] = second["decision_id"]
+    await made("/v1/issues", {"category": "licensing", "text": "Izin lama."}, "issue_id")
+    officer = registry.officer()
+    await made(f"{v}/affiliations", {"organisation": "kadin", "payment": PAID}, "affiliation_id", token=officer)
+    await made("/v1/partners", {"code": "bank-dki", "name": "Bank DKI", "kind": "bank"}, "partner_id", token=officer)
+    await made(f"/v1/partners/{ids['partner_id']}/agreements", AGREEMENT, "agreement_id", token=officer)
+    await made("/v1/exhibitions", EXHIBITION, "exhibition_id", token=officer)
+    invited = {"vendors": [str(vendor_id)]}
+    assert ok(await registry.post(f"/v1/exhibitions/{ids['exhibition_id']}/invite", invited))["invited"] == 1
+    ids["invitation_id"] = ok(await registry.get(f"{v}/invitations"))["items"][0]["invitation_id"]
+    ids["key"] = "first-sheet"
+    report = ok(await registry.send_sheet(sheet([row(18), row(19, nik="123", phone="081")]), key=ids["key"]))
+    assert (report["registered"], len(report["rejected"])) == (1, 1)
+
+
+async def _send(world: World, path: str, token: str | None, fields: dict[str, str], content: bytes) -> httpx.Response:
+    headers = {"Idempotency-Key": str(uuid4())} | ({} if token is None else {"Authorization": f"Bearer {token}"})
+    files = {"file": ("berkas", content)}
+    return await world.registry.client.post(path, data=fields, files=files, headers=headers)
+
+
+async def _ask_for_a_correction(world: World) -> None:
+    token = world.registry.vendor(UUID(world.ids["vendor_id"]))
+    path = f"/v1/vendors/{world.ids['vendor_id']}/corrections"
+    (asked,) = ok(await world.registry.post(path, {"nik": nik(next(NUMBERS))}, token=token), 201)["corrections"]
+    world.ids["correction_id"] = asked["correction_id"]
+
+
+async def _add_photo(world: World) -> None:
+    token = world.registry.vendor(UUID(world.ids["vendor_id"]))
+    path = f"/v1/products/{world.ids['product_id']}/photos"
+    world.ids["photo_id"] = ok(await _send(world, path, token, {}, png(40, 30)), 201)["photo_id"]
+
+
+async def _refresh(world: World, door: Door) -> None:
+    """Make anew what this door uses up."""
+    if door.fresh == "photo_id":
+        await _add_photo(world)
+    elif door.fresh == "correction_id":
+        await _ask_for_a_correction(world)
+    else:
+        world.ids[door.fresh] = str(await world.registry.register(next(NUMBERS)))
+
+
+async def knock(world: World, door: Door, caller: str) -> httpx.Response:
+    """Call a door as somebody."""
+    ids = {**world.ids, **{place: world.ids.get(name, name) for place, name in door.at.items()}}
+    token = world.token(caller, ids["vendor_id"])
+    path = door.route.partition(" ")[2].format(**ids)
+    if door.file:
+        content = door.file
+        if content == b"@figures":
+            content = f"vendor_id;bulan;omzet\n{ids['vendor_id']};2023-02;4500000\n".encode()
+        return await _send(world, path, token, door.form or {}, content)
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    if door.method == "GET":
+        params = {name: ids.get(value.removeprefix("@"), value) for name, value in door.params.items()}
+        return await world.registry.client.get(path, params=params, headers=headers)
+    headers["Idempotency-Key"] = str(uuid4())
+    body = door.body(world) if callable(door.body) else door.body
+    return await world.registry.client.post(path, json=body, headers=headers)
+
+
+async def _trace(world: World) -> tuple[int, int]:
+    """How often this vendor, or something of its own, was told of; and how long the audit log is."""
+    told = await world.registry.value(
+        "SELECT count(*) FROM outbox WHERE key = ANY($1)", [world.ids["vendor_id"], world.ids["issue_id"]]
+    )
+    return told, await world.registry.value("SELECT count(*) FROM audit_log")
+
+
+def _wrong_status(door: Door, caller: str, answer: httpx.Response) -> str | None:
+    """What is wrong with who was let in, if anything is."""
+    if caller in door.opens:
+        good = answer.status_code < 300 or (door.method == "POST" and answer.status_code == 409)
+        return None if good else "is kept out"
+    if caller == "nobody":
+        return None if answer.status_code == 401 else "need not say who calls"
+    return None if answer.status_code in REFUSALS else "is let in"
+
+
+def _wrong_sight(world: World, door: Door, caller: str, text: str) -> str | None:
+    """What is wrong with what was shown, if anything is."""
+    personal = PERSONAL.search(text)
+    if personal and caller not in door.shows:
+        return f"sees {personal[0]}"
+    if caller in door.shows and not personal:
+        return "sees nothing in full, so this door proves nothing"
+    if caller not in OWN and not door.public:
+        seen = [word for word in (NAME, "Zubaidah", STREET) if word in text]
+        if caller in ELSEWHERE and caller in door.opens and world.ids["vendor_id"] in text:
+            seen.append("the vendor's id")
+        if seen:
+            return f"sees {', '.join(seen)}"
+    return None
+
+
+def test_the_table_names_every_route_of_the_service(
+    issuer: LocalIssuer, setenv: Callable[[dict[str, str]], None]
+) -> None:
+    setenv({"LAPAK_DATABASE": "postgresql://nowhere/vendor"})
+    routes = {
+        f"{method.upper()} {path}"
+        for path, operations in create().app().openapi()["paths"].items()
+        for method in operations
+    }
+    assert {door.route for door in DOORS} == routes
+
+
+async def test_each_door_opens_to_those_it_is_for_and_shows_them_no_more_than_it_may(
+    world: World, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level("DEBUG")
+    wrong = []
+    answered: Counter[int] = Counter()
+    opened = set()
+    for door in sorted(DOORS, key=lambda door: door.method):  # what is read is read before it is changed
+        for caller in sorted(CALLERS, key=lambda caller: caller in door.opens):
+            if door.fresh and (caller in door.opens or door.fresh not in world.ids):
+                await _refresh(world, door)
+            told, noted = await _trace(world)
+            answer = await knock(world, door, caller)
+            answered[answer.status_code] += 1
+            if answer.is_success:
+                opened.add(id(door))
+            now_told, now_noted = await _trace(world)
+            found = [_wrong_status(door, caller, answer), _wrong_sight(world, door, caller, answer.text)]
+            if caller not in door.opens and (now_told, now_noted) != (told, noted):
+                found.append("changes something though refused")
+            if caller in ELSEWHERE and now_told != told:
+                found.append("changes a vendor of another area")
+            if caller in door.shows & REGISTRARS and now_noted == noted:
+                found.append("sees somebody in full, and it is not noted")
+            if "no-store" not in answer.headers.get("cache-control", "") and caller in door.shows & {"registrar"}:
+                found.append("may keep personal data in a cache")
+            wrong += [f"{door.route} {door.params}: {caller} {what} ({answer.status_code})" for what in found if what]
+    wrong += [f"{door.route} {door.params}: nobody gets through" for door in DOORS if id(door) not in opened]
+    assert not wrong, "\n".join(wrong)
+    assert {200, 201, 202, 204, 401, 403, 404} <= answered.keys()
+    await _nothing_personal_is_left_behind(world, capfd.readouterr().out + caplog.text)
+
+
+async def _nothing_personal_is_left_behind(world: World, logged: str) -> None:
+    """Neither in the answers kept to be replayed, nor in the audit log, nor in the log lines."""
+    async with world.registry.database.read() as conn:
+        kept = await conn.fetchval("SELECT string_agg(convert_from(body, 'UTF8'), ' ') FROM idempotency_key")
+        noted = await conn.fetchval("SELECT string_agg(detail::text, ' ') FROM audit_log")
+    assert "request.handled" in logged
+    for place, text in {"answers": kept, "audit log": noted, "log lines": logged}.items():
+        left = [*PERSONAL.findall(text), *(word for word in ("Zubaidah", STREET) if word in text)]
+        assert not left, f"{place}: {left}"
+
+
+async def test_a_planted_open_door_a_planted_leak_and_a_planted_silence_are_found(world: World) -> None:
+    open_door = Door("GET /v1/areas", HERE)
+    leak = Door(f"GET {V}", OWN)
+    silence = Door(f"GET {V}/size", OWN | SERVICE, shows=ITSELF)
+    answers = [await knock(world, door, "itself") for door in (open_door, leak, silence)]
+    assert _wrong_status(open_door, "itself", answers[0]) == "is let in"
+    assert _wrong_status(open_door, "nobody", answers[0]) == "need not say who calls"
+    assert _wrong_status(leak, "itself", httpx.Response(404)) == "is kept out"
+    assert str(_wrong_sight(world, leak, "itself", answers[1].text)).startswith("sees ")
+    assert "proves nothing" in str(_wrong_sight(world, silence, "itself", answers[2].text))
+    assert _wrong_sight(world, leak, "officer elsewhere", f'"{NAME}"') is not None
+
+
+async def test_who_moved_away_is_not_reached_through_a_registration_that_was_merged(world: World) -> None:
+    registry, registrar = world.registry, world.token("registrar", "")
+    person_id, retired = await registry.register(next(NUMBERS)), await registry.register(next(NUMBERS))
+    ok(await registry.post(f"/v1/vendors/{person_id}/merge", {"retired": str(retired)}))
+    ok(await registry.post(f"/v1/vendors/{person_id}/indicators", {"month": "2023-02", "turnover_rupiah": 1}), 201)
+    moved = {"kelurahan": PENJARINGAN, "rw": "001", "rt": "001"}
+    ok(await registry.post(f"/v1/vendors/{person_id}/corrections", moved), 201)
+    nouns = ("", "/indicators", "/corrections", "/programme", "/consents", "/data?reason=to-decide")
+    answers = {noun: await registry.get(f"/v1/vendors/{retired}{noun}", token=registrar) for noun in nouns}
+    assert [noun for noun, answer in answers.items() if answer.is_success and str(person_id) in answer.text] == []
+    erasure = await registry.post(f"/v1/vendors/{retired}/erasure", {"reason": "asked-by-person"}, token=registrar)
+    assert erasure.status_code in REFUSALS
+    assert (await registry.get(f"/v1/vendors/{person_id}", token=registry.officer("31.72"))).is_success
