@@ -30,7 +30,7 @@ from shared.telemetry import DEAD_LETTERS, get_logger
 if TYPE_CHECKING:
     from shared.consume import Consumer
 
-__all__ = ["add", "ask_replay", "discard", "edit", "find", "list_open", "notice", "run_replays"]
+__all__ = ["add", "ask_replay", "discard", "edit", "erase", "find", "list_open", "notice", "run_replays"]
 
 POLL_SECONDS = 1.0
 WHOLE = (
@@ -199,6 +199,26 @@ async def edit(
     if done is None:
         raise Refused(f"dead letter {letter} is not failed, so it cannot be edited")
     await _acted(conn, [letter], actor, "edit", note, now)
+
+
+async def erase(conn: Connection, topics: Sequence[str], key: str, *, now: datetime) -> int:
+    """The one whom this key of these topics stands for was erased: give up what is open, and wipe what all its letters
+    hold. The rows stay, and say so. Returns how many held something."""
+    given_up = await conn.fetch(
+        "UPDATE dead_letter SET state = 'discarded', replay = false, settled_at = $3 "
+        "WHERE topic = ANY($1::text[]) AND key = $2 AND state IN ('failed', 'waiting') RETURNING id",
+        topics,
+        key.encode(),
+        now,
+    )
+    await _acted(conn, [row["id"] for row in given_up], "erasure", "discard", "whom it is about was erased", now)
+    wiped = await conn.fetch(
+        "UPDATE dead_letter SET value = NULL WHERE topic = ANY($1::text[]) AND key = $2 AND value IS NOT NULL "
+        "RETURNING id",
+        topics,
+        key.encode(),
+    )
+    return len(wiped)
 
 
 async def _acted(

@@ -2,7 +2,8 @@
 
 Owns: notifications (who is told what, because of which event), their attempts and outcomes, the templates they were
 written with, and a copy of the contact cards it needs to reach people.
-Publishes: `lapak.notify.events.v1` (NotificationSent, NotificationFailed, NotificationUnknown, NotificationExpired).
+Publishes: `lapak.notify.events.v1` (NotificationSent, NotificationFailed, NotificationUnknown, NotificationExpired;
+NotifyDataErased, which answers VendorErased).
 Listens to: `lapak.vendor.events.v1`, `lapak.vendor.contact.v1`, `lapak.training.events.v1`, `lapak.bazaar.events.v1`.
 
 A notification's life (the rules are in `domain.py`, the loop in `delivery.py`):

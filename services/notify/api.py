@@ -20,10 +20,19 @@ from services.notify.answers import (
     recipient,
     text,
 )
-from services.notify.domain import Contact, NotificationNotFound, SettleNotification, State
+from services.notify.domain import (
+    Contact,
+    LookReason,
+    NotificationNotFound,
+    ReasonMissing,
+    SettleNotification,
+    State,
+    VendorNotKept,
+)
 from services.notify.rendering import TemplateFault, render
-from services.notify.store import intents, lookups
-from shared.auth import Caller
+from services.notify.store import copies, intents, lookups, personal_data
+from shared import families
+from shared.auth import Caller, covers
 from shared.db import Connection
 from shared.http import LIMIT_DEFAULT, After, EdgeDep, Limit, page, read_cursor
 
@@ -92,6 +101,35 @@ async def settle(notification_id: UUID, body: SettleNotification, edge: EdgeDep)
     return await edge.once(act)
 
 
+@router.get("/v1/vendors/{vendor_id}/data", tags=["personal data"])
+async def show_personal_data(vendor_id: UUID, edge: EdgeDep, reason: LookReason | None = None) -> dict[str, Any]:
+    """All that notify keeps about a person, under each of its ids, messages with their words: for the person itself,
+    and a registrar of where it lives who says why, which is noted (UU PDP, Law 27/2022). A section that is
+    empty says so.
+    """
+    caller = edge.caller
+    async with edge.platform.database.transaction() as conn:
+        if await families.find_erased(conn, [vendor_id]):
+            raise VendorNotKept("Nothing is kept here of this vendor.")
+        if not (caller.has("vendor") and caller.vendor_id == vendor_id):
+            await _require_registrar(conn, caller, vendor_id)
+            if reason is None:
+                raise ReasonMissing
+            await personal_data.add_disclosure(conn, vendor_id, caller.subject, reason, edge.now)
+        vendor_ids = await families.find_family(conn, vendor_id)
+        sections = await personal_data.collect(conn, vendor_ids)
+        contacts = {one: await lookups.find_contact(conn, one) for one in vendor_ids}
+        for message in sections["messages"]["data"]:
+            message["text"] = await _written(conn, message, contacts[message["vendor_id"]])
+    return {
+        "service": "notify",
+        "vendor_id": vendor_id,
+        "registrations_of_the_person": vendor_ids,
+        "collected_at": edge.now,
+        "sections": sections,
+    }
+
+
 @router.get("/v1/stats")
 async def stats(edge: EdgeDep) -> StatsAnswer:
     """Counts by template, state and channel, and the latency from cause to acceptance."""
@@ -127,6 +165,16 @@ def _may_read(caller: Caller, vendor_id: UUID | None) -> None:
     if vendor_id is not None and caller.has("vendor") and caller.vendor_id == vendor_id:
         return
     caller.require(*READERS)
+
+
+async def _require_registrar(conn: Connection, caller: Caller, vendor_id: UUID) -> None:
+    """Refuse everybody but a registrar of where the vendor lives."""
+    if not caller.has("officer"):
+        caller.require_vendor(vendor_id)
+    caller.require("registrar")
+    kelurahan = await copies.find_kelurahan(conn, vendor_id)
+    if kelurahan is None or caller.area is None or not covers(caller.area, kelurahan):
+        raise VendorNotKept("No vendor of your area has this id.")
 
 
 async def _written(conn: Connection, row: dict[str, Any], contact: Contact | None) -> Any:

@@ -7,20 +7,56 @@ from uuid import UUID
 
 from services.notify import handlers
 from services.notify.domain import PLANS, Cause
+from services.notify.store.erasures import PEOPLE
+from shared import families
 from shared.consume import Received, Subscription
 from shared.db import Connection
 from shared.events.bazaar import BazaarAnnounced, BazaarEvent
-from shared.events.envelope import Event, Message
+from shared.events.envelope import Message
+from shared.events.rights import VendorErased
 from shared.events.training import TraineeEvent
-from shared.events.vendor import ContactCard, VendorEvent
+from shared.events.vendor import (
+    ContactCard,
+    VendorEvent,
+    VendorMerged,
+    VendorMoved,
+    VendorRegistered,
+    VendorUnmerged,
+)
 
 __all__ = ["subscriptions"]
 
 
-async def plan_notifications(conn: Connection, received: Sequence[Received[Event]], now: datetime) -> None:
+async def plan_notifications(conn: Connection, received: Sequence[Received[Any]], now: datetime) -> None:
     """Each of these events makes one message."""
     events = [(one.body, Cause(one.envelope.id, one.envelope.time, one.envelope.traceparent)) for one in received]
     await handlers.plan_notifications(conn, events, now=now)
+
+
+async def welcome(conn: Connection, received: Sequence[Received[VendorRegistered]], now: datetime) -> None:
+    """Newcomers: where they live, and a message for each."""
+    await handlers.remember_areas(conn, [one.body for one in received])
+    await plan_notifications(conn, received, now)
+
+
+async def remember_areas(conn: Connection, received: Sequence[Received[VendorMoved]], now: datetime) -> None:
+    """Vendors live elsewhere."""
+    await handlers.remember_areas(conn, [one.body for one in received])
+
+
+async def remember_merges(conn: Connection, received: Sequence[Received[VendorMerged]], now: datetime) -> None:
+    """Registrations are one person."""
+    await families.remember_merges(conn, PEOPLE, [one.body for one in received])
+
+
+async def forget_merges(conn: Connection, received: Sequence[Received[VendorUnmerged]], now: datetime) -> None:
+    """They are not, after all."""
+    await families.part(conn, PEOPLE, {one.body.vendor_id for one in received})
+
+
+async def erase_vendors(conn: Connection, received: Sequence[Received[VendorErased]], now: datetime) -> None:
+    """People are erased."""
+    await handlers.erase_vendors(conn, [one.body for one in received], now=now)
 
 
 async def remember_contacts(conn: Connection, received: Sequence[Received[ContactCard]], now: datetime) -> None:
@@ -42,7 +78,17 @@ def subscriptions() -> list[Subscription]:
     """One per topic."""
     return [
         Subscription(ContactCard.topic, on_many={ContactCard: remember_contacts}, on_tombstone=forget_contact),
-        Subscription(VendorEvent.topic, on_many=_planned(VendorEvent.topic)),
+        Subscription(
+            VendorEvent.topic,
+            on_many={
+                **_planned(VendorEvent.topic),
+                VendorRegistered: welcome,
+                VendorMoved: remember_areas,
+                VendorMerged: remember_merges,
+                VendorUnmerged: forget_merges,
+                VendorErased: erase_vendors,
+            },
+        ),
         Subscription(TraineeEvent.topic, on_many=_planned(TraineeEvent.topic)),
         Subscription(BazaarEvent.topic, on_many={BazaarAnnounced: remember_sites, **_planned(BazaarEvent.topic)}),
     ]

@@ -13,17 +13,18 @@ can tell, so it becomes `unknown`, is listed, and is never resent by itself. Aft
 or an operator who looked at the provider's log settles it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from enum import IntEnum
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from shared.clock import JAKARTA
 from shared.errors import NotFound, Refused
-from shared.events import bazaar, training, vendor
+from shared.events import bazaar, documents, programme, training, vendor
 from shared.events.envelope import Event
 from shared.events.notify import (
     Channel,
@@ -34,6 +35,7 @@ from shared.events.notify import (
     NotificationUnknown,
 )
 
+LookReason: TypeAlias = Literal["asked-by-person", "to-decide", "complaint", "legal-order"]
 State: TypeAlias = Literal["waiting_contact", "queued", "retry", "sending", "sent", "rejected", "unknown", "expired"]
 STATES: tuple[State, ...] = get_args(State)
 
@@ -58,7 +60,10 @@ class Lane(IntEnum):
 
 @dataclass(frozen=True)
 class Plan:
-    """How an event becomes a message: its template, its lane, the fields the template shows, the deadline's field."""
+    """How an event becomes a message: its template, its lane, the fields the template shows, the deadline's field.
+
+    The deadline is a moment, or the last day on which the message is of use.
+    """
 
     template: str
     lane: Lane
@@ -68,6 +73,24 @@ class Plan:
 
 PLANS: Mapping[type[Event], Plan] = {
     vendor.VendorRegistered: Plan("welcome", Lane.ROUTINE, ("kind",)),
+    vendor.VendorSuspended: Plan("vendor-suspended", Lane.PERSONAL, ("reason",)),
+    vendor.VendorReinstated: Plan("vendor-reinstated", Lane.PERSONAL),
+    documents.DocumentVerified: Plan("document-verified", Lane.ROUTINE, ("kind", "expires_on")),
+    documents.DocumentReturned: Plan(
+        "document-returned", Lane.PERSONAL, ("kind", "reason", "correct_by"), deadline="correct_by"
+    ),
+    documents.DocumentRejected: Plan("document-rejected", Lane.PERSONAL, ("kind", "reason")),
+    documents.DocumentExpiring: Plan(
+        "document-expiring", Lane.ROUTINE, ("kind", "expires_on", "days_left"), deadline="expires_on"
+    ),
+    documents.DocumentLapsed: Plan("document-lapsed", Lane.PERSONAL, ("kind", "expired_on")),
+    programme.AffiliationExpiring: Plan(
+        "affiliation-expiring", Lane.ROUTINE, ("organisation", "expires_on", "days_left"), deadline="expires_on"
+    ),
+    programme.AffiliationLapsed: Plan("affiliation-lapsed", Lane.ROUTINE, ("organisation", "expired_on")),
+    programme.ExhibitionInvited: Plan(
+        "exhibition-invited", Lane.PERSONAL, ("title", "place", "days", "answer_by"), deadline="answer_by"
+    ),
     training.TrainingInvited: Plan("training-invited", Lane.ROUTINE, ("title", "days")),
     training.TrainingEnrolled: Plan("training-enrolled", Lane.PERSONAL, ("title", "days")),
     training.TrainingCompleted: Plan(
@@ -150,8 +173,35 @@ def draft(event: Event, cause: Cause, sites: Sites, now: datetime) -> Draft:
         params["choices"] = [[named(site) for site in tier] for tier in values["choices"]]
     if "because" in params:
         params["because"] = _with_names(values["because"], named)
-    deadline = getattr(event, plan.deadline) if plan.deadline is not None else now + TIME_TO_LIVE
-    return Draft(cause, plan.template, UUID(values["vendor_id"]), params, plan.lane, deadline)
+    return Draft(cause, plan.template, UUID(values["vendor_id"]), params, plan.lane, _deadline(event, plan, now))
+
+
+def _deadline(event: Event, plan: Plan, now: datetime) -> datetime:
+    """The moment the event names; or the end of the day it names, in Jakarta, when that comes before the usual time."""
+    named = getattr(event, plan.deadline) if plan.deadline is not None else None
+    if isinstance(named, datetime):
+        return named
+    if isinstance(named, date):
+        return min(now + TIME_TO_LIVE, datetime.combine(named + timedelta(days=1), time(), JAKARTA))
+    return now + TIME_TO_LIVE
+
+
+def told_once(drafts: Sequence[Draft], persons: Mapping[UUID, UUID]) -> list[Draft]:
+    """The drafts without those that tell one person the same thing twice for one cause. `persons`: vendor -> the id
+    that stands for the person, of those whose registrations were merged.
+
+    Events of one cause happen at the same moment (a class opens, and both of a person's ids are invited to it).
+    """
+    kept: list[Draft] = []
+    told: list[tuple[Any, ...]] = []
+    for one in drafts:
+        if one.vendor_id in persons:
+            same = (persons[one.vendor_id], one.template, one.cause.happened_at, one.params)
+            if same in told:
+                continue
+            told.append(same)
+        kept.append(one)
+    return kept
 
 
 def _with_names(because: Any, named: Callable[[str], str]) -> Any:
@@ -263,6 +313,11 @@ def expire(one: Standing) -> Settlement:
     return _told(one, "expired", NotificationExpired(**_about(one)), reason)
 
 
+def drop(one: Standing) -> Settlement:
+    """The person is erased before the message could leave: it never does."""
+    return _told(one, "rejected", NotificationFailed(**_about(one), reason="erased"), "erased")
+
+
 def settle_by_hand(one: Standing, command: "SettleNotification") -> Settlement:
     """An operator found out what became of an unknown message. Raises `NotUnknown`."""
     if one.state != "unknown":
@@ -314,6 +369,22 @@ class NotificationNotFound(NotFound):
     """No notification has this id."""
 
     code = "notification-not-found"
+
+
+class ReasonMissing(Refused):
+    """Who looks at another person's data says why."""
+
+    code = "reason-missing"
+    status = 422
+
+    def __init__(self) -> None:
+        super().__init__(f"A registrar names the reason: {', '.join(get_args(LookReason))}.")
+
+
+class VendorNotKept(NotFound):
+    """Nothing is kept here of such a vendor, it is erased, or it lives outside the caller's area."""
+
+    code = "vendor-unknown"
 
 
 class NotUnknown(Refused):

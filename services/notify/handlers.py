@@ -1,20 +1,24 @@
 """What notify does with each message and each outcome: load, decide, save, record. The edge owns the transaction."""
 
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 from services.notify import domain
-from services.notify.domain import Cause, NotificationNotFound, Outcome, Settlement, SettleNotification
+from services.notify.domain import Cause, Draft, NotificationNotFound, Outcome, Settlement, SettleNotification
 from services.notify.rendering import current_templates
-from services.notify.store import copies, delivery, intents
+from services.notify.store import copies, delivery, erasures, intents
 from services.notify.store.delivery import Ended, Start
+from services.notify.store.erasures import PEOPLE
+from shared import families
 from shared.db import Connection
 from shared.events.bazaar import BazaarAnnounced
 from shared.events.envelope import Event
-from shared.events.vendor import ContactCard
+from shared.events.rights import NotifyDataErased, VendorErased
+from shared.events.vendor import ContactCard, VendorMoved, VendorRegistered
 from shared.outbox import Fact, record
 
 SWEEP_ROWS_MAX = 500
@@ -25,6 +29,7 @@ SWEEP_ROWS_MAX = 500
 
 async def remember_contacts(conn: Connection, cards: Sequence[ContactCard], *, now: datetime) -> None:
     """Keep the cards, and queue the messages that waited for them."""
+    await families.share_people(conn, PEOPLE)
     last = {card.vendor_id: card for card in cards}
     await copies.save_contacts(conn, list(last.values()), now)
     await intents.release_waiting(conn, list(last))
@@ -42,18 +47,65 @@ async def remember_sites(conn: Connection, announced: Sequence[BazaarAnnounced])
         await copies.save_sites(conn, names)
 
 
+async def remember_areas(conn: Connection, events: Sequence[VendorRegistered | VendorMoved]) -> None:
+    """Keep where vendors live; of several of one vendor the last counts."""
+    await copies.save_areas(conn, {event.vendor_id: event.kelurahan for event in events})
+
+
+# --- people
+
+
+async def erase_vendors(conn: Connection, events: Sequence[VendorErased], *, now: datetime) -> None:
+    """Erase these ids, each once: what has not left never does, and nothing follows. Answers for each with what was
+    erased and what stays without the person; the person itself hears nothing, for there is no address any more.
+    """
+    fresh = await families.add_erased(conn, PEOPLE, events, now=now)
+    vendor_ids = [event.vendor_id for event in fresh]
+    unsent = await delivery.lock_unsent(conn, vendor_ids)
+    await _save(conn, [domain.drop(one) for one in unsent], now)
+    merged = await families.part(conn, PEOPLE, vendor_ids)
+    dropped = Counter(one.vendor_id for one in unsent)
+    receipts = []
+    for event in fresh:
+        vendor_id = event.vendor_id
+        counts = await erasures.erase_vendor(conn, vendor_id, now=now)
+        receipt = NotifyDataErased(
+            erasure_id=event.erasure_id,
+            vendor_id=vendor_id,
+            erased={"unsent_messages": dropped[vendor_id], "merges": int(vendor_id in merged), **counts.erased},
+            kept=counts.kept,
+        )
+        receipts.append(Fact(receipt, 1))
+    await record(conn, receipts, now=now)
+
+
 # --- intents
 
 
 async def plan_notifications(conn: Connection, events: Sequence[tuple[Event, Cause]], *, now: datetime) -> None:
-    """Write down who is to be told of these events, and with which version of which text."""
+    """Write down who is to be told of these events, and with which version of which text.
+
+    A person with several ids is told once for one cause; somebody who is erased, nothing.
+    """
+    if any(event.topic != VendorErased.topic for event, _ in events):
+        await families.share_people(conn, PEOPLE)
     bazaar_ids = {bazaar_id for event, _ in events if (bazaar_id := getattr(event, "bazaar_id", None))}
     sites = await copies.find_sites(conn, list(bazaar_ids)) if bazaar_ids else {}
-    drafts = [domain.draft(event, cause, sites, now) for event, cause in events]
+    drafts = await _told_once(conn, [domain.draft(event, cause, sites, now) for event, cause in events])
     templates = [current_templates()[name] for name in sorted({draft.template for draft in drafts})]
     await intents.save_template_versions(conn, templates, now)
     versions = {template.name: template.version for template in templates}
     await intents.add_notifications(conn, drafts, versions, now)
+
+
+async def _told_once(conn: Connection, drafts: Sequence[Draft]) -> list[Draft]:
+    persons = await families.find_persons(conn, [draft.vendor_id for draft in drafts])
+    if not persons:
+        return list(drafts)
+    of_families = [draft for draft in drafts if draft.vendor_id in persons]
+    told = await intents.find_told(conn, of_families)
+    once = domain.told_once(drafts, persons)
+    return [draft for draft in once if draft.cause.event_id not in told]
 
 
 # --- delivery

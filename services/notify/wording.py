@@ -66,6 +66,78 @@ _CATEGORIES = {
 }
 
 
+# Vendors' documents; one that is not here is shown by its code.
+_DOCUMENTS = {
+    "id": {
+        "nib": "NIB (nomor induk berusaha)",
+        "pirt": "P-IRT (izin pangan industri rumah tangga)",
+        "halal": "sertifikat halal",
+        "bpom": "izin edar BPOM",
+        "hki": "sertifikat HKI (kekayaan intelektual)",
+        "ktp": "KTP",
+    },
+    "en": {
+        "nib": "NIB (business number)",
+        "pirt": "P-IRT (permit for food made at home)",
+        "halal": "halal certificate",
+        "bpom": "BPOM permit",
+        "hki": "HKI certificate (intellectual property)",
+        "ktp": "KTP (identity card)",
+    },
+}
+
+# Why an officer decided so: the registry's codes as whole sentences. One that is not here says where to ask.
+_REASONS = {
+    "id": {
+        "unreadable": "Berkasnya tidak terbaca.",
+        "incomplete": "Halamannya belum lengkap.",
+        "number-differs": "Nomor yang diisi berbeda dengan nomor di berkas.",
+        "dates-differ": "Tanggal yang diisi berbeda dengan tanggal di berkas.",
+        "wrong-kind": "Jenis dokumennya tidak sesuai.",
+        "wrong-person": "Nama di dokumen bukan nama Anda.",
+        "wrong-business": "Usaha di dokumen bukan usaha Anda.",
+        "expired": "Masa berlakunya sudah habis.",
+        "not-genuine": "Penerbitnya tidak menemukan dokumen ini dalam catatannya.",
+        "duplicate": "Dokumen ini sudah pernah diajukan.",
+        "not-corrected": "Dokumen belum diperbaiki sampai batas waktunya.",
+        "no-show": "Menurut catatan kami, Anda beberapa kali tidak hadir tanpa kabar.",
+        "false-data": "Menurut pemeriksaan kami, sebagian data yang diberikan tidak benar.",
+        "booth-transferred": "Menurut catatan kami, lapak dialihkan atau disewakan kepada orang lain.",
+        "unsafe-product": "Ada produk yang menurut pemeriksaan tidak aman bagi pembeli.",
+        "rules-broken": "Menurut catatan kami, ada tata tertib kegiatan yang dilanggar.",
+        "own-request": "Ini atas permintaan Anda sendiri.",
+    },
+    "en": {
+        "unreadable": "The file cannot be read.",
+        "incomplete": "Pages are missing.",
+        "number-differs": "The number you gave differs from the one in the file.",
+        "dates-differ": "The dates you gave differ from those in the file.",
+        "wrong-kind": "It is another kind of document.",
+        "wrong-person": "The name in the document is not yours.",
+        "wrong-business": "The business in the document is not yours.",
+        "expired": "It is valid no longer.",
+        "not-genuine": "Its issuer does not find it in its records.",
+        "duplicate": "This document was submitted before.",
+        "not-corrected": "The document was not corrected by the deadline.",
+        "no-show": "By our records you stayed away several times without notice.",
+        "false-data": "We found that some of the data given is not true.",
+        "booth-transferred": "By our records a booth was passed on or rented out to somebody else.",
+        "unsafe-product": "A product was found not to be safe for buyers.",
+        "rules-broken": "By our records the rules of an event were broken.",
+        "own-request": "This is at your own request.",
+    },
+}
+_REASON_ELSEWHERE = {
+    "id": "Petugas di kelurahan dapat menjelaskan alasannya kepada Anda.",
+    "en": "The officer at your kelurahan can explain the reason to you.",
+}
+
+_ORGANISATIONS = {
+    "id": {"pkk": "PKK", "kadin": "Kadin (Kamar Dagang dan Industri)"},
+    "en": {"pkk": "PKK", "kadin": "Kadin (Chamber of Commerce and Industry)"},
+}
+
+
 def _day(language: str, value: str | date) -> str:
     day = date.fromisoformat(value) if isinstance(value, str) else value
     return f"{_DAYS[language][day.weekday()]}, {day.day} {_MONTHS[language][day.month - 1]} {day.year}"
@@ -119,8 +191,11 @@ def _filters(language: str) -> Mapping[str, Callable[..., Any]]:
         "listed": lambda values: _listed(language, values),
         "rupiah": lambda amount: _rupiah(language, amount),
         "group": lambda value, group: _group(language, value, group),
+        "document": lambda kind: _DOCUMENTS[language].get(kind, kind),
+        "reason": lambda code: _REASONS[language].get(code, _REASON_ELSEWHERE[language]),
+        "organisation": lambda code: _ORGANISATIONS[language].get(code, code),
     }
 
 
 FILTERS: Mapping[str, Mapping[str, Callable[..., Any]]] = {language: _filters(language) for language in LANGUAGES}
-"""Jinja filters by language: day, days, moment, listed, rupiah, group."""
+"""Jinja filters by language: day, days, moment, listed, rupiah, group, document, reason, organisation."""

@@ -21,8 +21,10 @@ from services.training.domain import (
     TakeAttendance,
     TraineeNotFound,
     TrainingClass,
+    VendorNotKept,
 )
-from services.training.store import classes, registry, rosters, trainees
+from services.training.store import classes, personal_data, registry, rosters, trainees
+from shared import families
 from shared.auth import Caller, covers
 from shared.db import Connection
 from shared.events.training import TrainingCompleted, TrainingNotCompleted
@@ -183,7 +185,8 @@ async def show_class(edge: EdgeDep, class_id: UUID) -> ClassDetail:
     async with edge.read() as conn:
         a_class = await _find_class(conn, class_id)
         roster = await rosters.find_roster(conn, class_id)
-    view = _class_view(a_class, len(roster))
+        taken = await rosters.count_enrolled(conn, class_id)
+    view = _class_view(a_class, taken)
     return ClassDetail(**view.model_dump(), roster=_roster_view(roster) if _serves(edge.caller, a_class.area) else None)
 
 
@@ -246,23 +249,47 @@ async def finish_class(edge: EdgeDep, class_id: UUID) -> Response:
 
 @router.get("/trainees/{vendor_id}", response_model=TraineeView)
 async def show_trainee(edge: EdgeDep, vendor_id: UUID) -> TraineeView:
-    """A vendor's training record: for the vendor itself and for officers of where it lives."""
-    edge.caller.require("officer", "vendor")
-    edge.caller.require_vendor(vendor_id)
+    """A vendor's training record, under whichever of its ids: for the vendor itself and for officers of where it
+    lives.
+    """
+    caller = edge.caller
+    caller.require("officer", "vendor")
     async with edge.read() as conn:
+        vendor_ids = await families.find_family(conn, vendor_id)
+        itself = caller.has("vendor") and caller.vendor_id in vendor_ids
+        if not itself:
+            caller.require_vendor(vendor_id)
         kelurahan = await registry.find_kelurahan(conn, vendor_id)
         if kelurahan is None:
             raise TraineeNotFound("Training does not know this vendor.", vendor_id=str(vendor_id))
-        if edge.caller.vendor_id != vendor_id:
-            edge.caller.require_area(kelurahan)
-        invitations = await trainees.find_invitations(conn, vendor_id)
-        record = await rosters.find_record(conn, vendor_id)
+        if not itself:
+            caller.require_area(kelurahan)
+        invitations = await trainees.find_invitations(conn, vendor_ids)
+        record = await rosters.find_record(conn, vendor_ids)
     return TraineeView(
         vendor_id=vendor_id,
         completed=any(enrolment.result == "completed" for _, enrolment in record),
         invitations=[InvitationView(**invitation._asdict()) for invitation in invitations],
         enrolments=[_enrolment_view(*each) for each in record],
     )
+
+
+@router.get("/vendors/{vendor_id}/data", tags=["personal data"])
+async def show_personal_data(edge: EdgeDep, vendor_id: UUID) -> dict[str, Any]:
+    """All that training keeps about a person, under each of its ids: for the person itself and a registrar of where it
+    lives (UU PDP, Law 27/2022). A section that is empty says so.
+    """
+    async with edge.read() as conn:
+        await _require_entitled(conn, edge.caller, vendor_id)
+        vendor_ids = await families.find_family(conn, vendor_id)
+        sections = await personal_data.collect(conn, vendor_ids)
+    return {
+        "service": "training",
+        "vendor_id": vendor_id,
+        "registrations_of_the_person": vendor_ids,
+        "collected_at": edge.now,
+        "sections": sections,
+    }
 
 
 # --- copies and sources
@@ -299,6 +326,19 @@ async def _find_class(conn: Connection, class_id: UUID) -> TrainingClass:
 async def _require_class_area(conn: Connection, caller: Caller, class_id: UUID) -> None:
     # a class never changes its area, so this needs no lock
     caller.require_area((await _find_class(conn, class_id)).area)
+
+
+async def _require_entitled(conn: Connection, caller: Caller, vendor_id: UUID) -> None:
+    if await families.find_erased(conn, [vendor_id]):
+        raise VendorNotKept("Nothing is kept here of this vendor.")
+    if caller.has("vendor") and caller.vendor_id == vendor_id:
+        return
+    if not caller.has("officer"):
+        caller.require_vendor(vendor_id)
+    caller.require("registrar")
+    kelurahan = await registry.find_kelurahan(conn, vendor_id)
+    if kelurahan is None or not _serves(caller, kelurahan):
+        raise VendorNotKept("No vendor of your area has this id.")
 
 
 def _serves(caller: Caller, area: str) -> bool:

@@ -7,7 +7,18 @@ from typing import TypeVar
 from services.training import handlers
 from shared.consume import Received, Subscription
 from shared.db import Connection
-from shared.events.vendor import VendorCategoryChosen, VendorCoached, VendorEvent, VendorRegistered
+from shared.events.rights import VendorErased
+from shared.events.vendor import (
+    VendorCategoryChosen,
+    VendorCategoryCleared,
+    VendorCoached,
+    VendorCoachingEnded,
+    VendorEvent,
+    VendorMerged,
+    VendorMoved,
+    VendorRegistered,
+    VendorUnmerged,
+)
 
 V = TypeVar("V", bound=VendorEvent)
 
@@ -18,14 +29,38 @@ async def on_registered(conn: Connection, received: Sequence[Received[VendorRegi
     await handlers.invite_registered(conn, _with_versions(received), now=now, traces=traces)
 
 
-async def on_category_chosen(conn: Connection, received: Sequence[Received[VendorCategoryChosen]], _: datetime) -> None:
-    """What vendors sell."""
+async def on_category(
+    conn: Connection, received: Sequence[Received[VendorCategoryChosen | VendorCategoryCleared]], _: datetime
+) -> None:
+    """What vendors sell, if anything."""
     await handlers.remember_categories(conn, _with_versions(received))
 
 
-async def on_coached(conn: Connection, received: Sequence[Received[VendorCoached]], _: datetime) -> None:
-    """Who coaches vendors."""
+async def on_coaching(
+    conn: Connection, received: Sequence[Received[VendorCoached | VendorCoachingEnded]], _: datetime
+) -> None:
+    """Who coaches vendors, if anybody."""
     await handlers.remember_agencies(conn, _with_versions(received))
+
+
+async def on_moved(conn: Connection, received: Sequence[Received[VendorMoved]], _: datetime) -> None:
+    """Where vendors live."""
+    await handlers.remember_addresses(conn, _with_versions(received))
+
+
+async def on_merged(conn: Connection, received: Sequence[Received[VendorMerged]], _: datetime) -> None:
+    """Registrations are one person."""
+    await handlers.remember_merges(conn, [one.body for one in received])
+
+
+async def on_unmerged(conn: Connection, received: Sequence[Received[VendorUnmerged]], now: datetime) -> None:
+    """They are not, after all."""
+    await handlers.forget_merges(conn, [one.body for one in received], now=now)
+
+
+async def on_erased(conn: Connection, received: Sequence[Received[VendorErased]], now: datetime) -> None:
+    """People are erased."""
+    await handlers.erase_vendors(conn, [one.body for one in received], now=now)
 
 
 def _with_versions(received: Sequence[Received[V]]) -> list[tuple[V, int]]:
@@ -38,8 +73,14 @@ SUBSCRIPTIONS = [
         topic=VendorEvent.topic,
         on_many={
             VendorRegistered: on_registered,
-            VendorCategoryChosen: on_category_chosen,
-            VendorCoached: on_coached,
+            VendorCategoryChosen: on_category,
+            VendorCategoryCleared: on_category,
+            VendorCoached: on_coaching,
+            VendorCoachingEnded: on_coaching,
+            VendorMoved: on_moved,
+            VendorMerged: on_merged,
+            VendorUnmerged: on_unmerged,
+            VendorErased: on_erased,
         },
     ),
 ]

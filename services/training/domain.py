@@ -108,6 +108,12 @@ class TraineeNotFound(NotFound):
     code = "unknown-vendor"
 
 
+class VendorNotKept(NotFound):
+    """Nothing is kept here of such a vendor, it is erased, or it lives outside the caller's area."""
+
+    code = "vendor-unknown"
+
+
 class NoSuchSession(Refused):
     """The class has no session on that day."""
 
@@ -233,21 +239,26 @@ def enrol(
     *,
     today: date,
     by_officer: bool,
+    persons: Mapping[UUID, UUID] | None = None,
 ) -> Enrolling:
     """Give out places in the order asked; `taken` places are gone. A vendor named twice counts once.
 
-    Vendors enrol themselves up to the first session day; officers until the class is finished. A vendor has a
-    place in one open class of a course, and none in a course it completed.
+    Vendors enrol themselves up to the first session day; officers until the class is finished. A person has a
+    place in one open class of a course, and none in a course it completed: `standings` are the person's, and `persons`
+    says which of the ids asked for are one person (id -> the id that stands for it).
     """
     closed = a_class.state == "finished" or (not by_officer and today > a_class.days[0])
     outcome = Enrolling()
+    here: set[UUID] = set()
     for vendor_id in dict.fromkeys(vendor_ids):
         full = taken + len(outcome.enrolled) >= a_class.places
-        standing = standings.get(vendor_id, Standing())
+        person_id = (persons or {}).get(vendor_id, vendor_id)
+        standing = Standing(a_class.class_id) if person_id in here else standings.get(vendor_id, Standing())
         refusal = _enrolment_refusal(a_class, vendor_id in known, standing, closed=closed, full=full)
         if refusal is not None:
             outcome.refused.append(EnrolmentRefusal(vendor_id, *refusal))
             continue
+        here.add(person_id)
         outcome.enrolled.append(
             TrainingEnrolled(
                 vendor_id=vendor_id,

@@ -15,11 +15,24 @@ from services.training.domain import (
     TrainingClass,
 )
 from services.training.invitations import INTRODUCTORY_COURSE, Newcomer
-from services.training.store import classes, registry, rosters, trainees
+from services.training.store import classes, erasures, registry, rosters, trainees
+from services.training.store.erasures import PEOPLE
+from services.training.store.registry import Said
+from shared import families
 from shared.clock import day_in_jakarta
 from shared.db import Connection
+from shared.events.rights import TrainingDataErased, VendorErased
 from shared.events.training import TraineeEvent
-from shared.events.vendor import VendorCategoryChosen, VendorCoached, VendorRegistered
+from shared.events.vendor import (
+    VendorCategoryChosen,
+    VendorCategoryCleared,
+    VendorCoached,
+    VendorCoachingEnded,
+    VendorMerged,
+    VendorMoved,
+    VendorRegistered,
+    VendorUnmerged,
+)
 from shared.outbox import Fact, record
 
 # --- what the vendor registry tells; with each event comes the registry's version of the vendor
@@ -32,7 +45,8 @@ async def invite_registered(
     now: datetime,
     traces: Mapping[UUID, str | None] | None = None,
 ) -> None:
-    """Remember new vendors and invite each once (DOMAIN A2), all of them in a handful of statements.
+    """Remember new vendors and invite each once (DOMAIN A2), all of them in a handful of statements. Whoever turns out
+    to be a person that is known already under another id is not invited again.
 
     `traces` are the traces that the registrations came with.
     """
@@ -40,31 +54,99 @@ async def invite_registered(
     by_vendor = {event.vendor_id: (event, version) for event, version in registered}
     await registry.save_vendors(conn, list(by_vendor.values()))
     begun = await trainees.add_trainees(conn, list(by_vendor))
-    newcomers = [Newcomer(vendor, event.kelurahan) for vendor, (event, _) in by_vendor.items() if vendor in begun]
+    new = begun - await trainees.find_known(conn, INTRODUCTORY_COURSE, list(begun))
+    newcomers = [Newcomer(vendor, event.kelurahan) for vendor, (event, _) in by_vendor.items() if vendor in new]
     if not newcomers:
         return
     openings = await classes.find_openings(conn, INTRODUCTORY_COURSE, day_in_jakarta(now))
     invited = invitations.invite_newcomers(newcomers, openings)
     await trainees.save_invitations(conn, invited, now=now)
-    await _record(conn, dict.fromkeys(begun, 0), invited, now=now, traces=traces)
+    await _record(conn, dict.fromkeys(new, 0), invited, now=now, traces=traces)
 
 
-async def remember_categories(conn: Connection, chosen: Sequence[tuple[VendorCategoryChosen, int]]) -> None:
-    """Remember the categories vendors chose; the last choice of each counts. Raises `TraineeNotFound`."""
-    by_vendor = {event.vendor_id: (event, version) for event, version in chosen}
-    _require_known(by_vendor.keys() - await registry.save_categories(conn, list(by_vendor.values())))
+async def remember_categories(
+    conn: Connection, told: Sequence[tuple[VendorCategoryChosen | VendorCategoryCleared, int]]
+) -> None:
+    """Remember the categories vendors chose, or that they have none any more; the last word on each counts.
+
+    Raises `TraineeNotFound`.
+    """
+    said = {
+        event.vendor_id: Said(event.category if isinstance(event, VendorCategoryChosen) else None, version)
+        for event, version in told
+    }
+    await _require_known(conn, said.keys() - await registry.save_categories(conn, said))
 
 
-async def remember_agencies(conn: Connection, coached: Sequence[tuple[VendorCoached, int]]) -> None:
-    """Remember which agency coaches a vendor; the last of each counts. Raises `TraineeNotFound`."""
-    by_vendor = {event.vendor_id: (event, version) for event, version in coached}
-    _require_known(by_vendor.keys() - await registry.save_agencies(conn, list(by_vendor.values())))
+async def remember_agencies(conn: Connection, told: Sequence[tuple[VendorCoached | VendorCoachingEnded, int]]) -> None:
+    """Remember which agency coaches a vendor, if any; the last word on each counts. Raises `TraineeNotFound`."""
+    said = {
+        event.vendor_id: Said(event.agency if isinstance(event, VendorCoached) else None, version)
+        for event, version in told
+    }
+    await _require_known(conn, said.keys() - await registry.save_agencies(conn, said))
 
 
-def _require_known(unknown: set[UUID]) -> None:
+async def remember_addresses(conn: Connection, moved: Sequence[tuple[VendorMoved, int]]) -> None:
+    """Remember where vendors live now; the last of each counts. Raises `TraineeNotFound`."""
+    by_vendor = {event.vendor_id: (event, version) for event, version in moved}
+    await _require_known(conn, by_vendor.keys() - await registry.save_addresses(conn, list(by_vendor.values())))
+
+
+async def _require_known(conn: Connection, missing: set[UUID]) -> None:
     # A vendor's events come in order, so its registration was lost here: better set aside than a silent gap.
+    # Of an erased one nothing is kept, and what comes late is dropped.
+    unknown = missing - await families.find_erased(conn, list(missing)) if missing else missing
     if unknown:
         raise TraineeNotFound("These vendors were never registered here.", vendor_ids=sorted(map(str, unknown)))
+
+
+async def remember_merges(conn: Connection, events: Sequence[VendorMerged]) -> None:
+    """Registrations are one person with others. Nothing moves; news of either id may come first, that of an erased id
+    is dropped.
+    """
+    await trainees.lock_inviting(conn, INTRODUCTORY_COURSE)
+    await families.remember_merges(conn, PEOPLE, events)
+
+
+async def forget_merges(conn: Connection, events: Sequence[VendorUnmerged], *, now: datetime) -> None:
+    """Registrations stand for themselves again: everything is as if they had never been merged. Whoever was not invited
+    because it seemed to be known already is invited now.
+    """
+    vendor_ids = {event.vendor_id for event in events}
+    await trainees.lock_inviting(conn, INTRODUCTORY_COURSE)
+    await families.part(conn, PEOPLE, vendor_ids)
+    newcomers = await trainees.find_uninvited(conn, INTRODUCTORY_COURSE, vendor_ids)
+    if newcomers:
+        versions = await trainees.lock_trainees(conn, [newcomer.vendor_id for newcomer in newcomers])
+        openings = await classes.find_openings(conn, INTRODUCTORY_COURSE, day_in_jakarta(now))
+        invited = invitations.invite_newcomers(newcomers, openings)
+        await trainees.save_invitations(conn, invited, now=now)
+        await _record(conn, versions, invited, now=now)
+
+
+async def erase_vendors(conn: Connection, events: Sequence[VendorErased], *, now: datetime) -> None:
+    """Erase these ids, each once: places in running classes are given up, attendance stays as counts. Answers for each
+    with what was erased and what stays without the person.
+
+    One transaction at a time, and all of them together, in the order in which officers lock: classes, then trainees.
+    """
+    await trainees.lock_inviting(conn, INTRODUCTORY_COURSE)
+    fresh = await families.add_erased(conn, PEOPLE, events, now=now)
+    vendor_ids = [event.vendor_id for event in fresh]
+    await erasures.lock_open_classes(conn, vendor_ids)
+    merged = await families.part(conn, PEOPLE, vendor_ids)
+    receipts = []
+    for event in fresh:
+        counts = await erasures.erase_vendor(conn, event.vendor_id, now=now)
+        receipt = TrainingDataErased(
+            erasure_id=event.erasure_id,
+            vendor_id=event.vendor_id,
+            erased={"merges": int(event.vendor_id in merged), **counts.erased},
+            kept=counts.kept,
+        )
+        receipts.append(Fact(receipt, 1))
+    await record(conn, receipts, now=now)
 
 
 # --- what officers and vendors ask
@@ -103,6 +185,7 @@ async def enrol_vendors(
         standings,
         today=day_in_jakarta(now),
         by_officer=by_officer,
+        persons=await families.find_persons(conn, command.vendor_ids),
     )
     await rosters.add_enrolments(conn, outcome.enrolled, now=now)
     await _record(conn, versions, outcome.enrolled, now=now)
@@ -151,8 +234,10 @@ async def _judge(
     changed = domain.evaluate(a_class, roster)
     if not changed:
         return []
-    judged, events = [enrolment for enrolment, _ in changed], [event for _, event in changed]
-    versions = await trainees.lock_trainees(conn, [enrolment.vendor_id for enrolment in judged])
+    versions = await trainees.lock_trainees(conn, [enrolment.vendor_id for enrolment, _ in changed])
+    # who was erased since the roster was read is judged no more
+    judged = [enrolment for enrolment, _ in changed if enrolment.vendor_id in versions]
+    events = [event for _, event in changed if event.vendor_id in versions]
     await rosters.save_results(conn, a_class.class_id, judged, now=now)
     await _record(conn, versions, events, now=now)
     return events

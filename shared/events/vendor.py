@@ -14,7 +14,9 @@ __all__ = [
     "EligibilityDecided",
     "RegisterVendor",
     "VendorCategoryChosen",
+    "VendorCategoryCleared",
     "VendorCoached",
+    "VendorCoachingEnded",
     "VendorEvent",
     "VendorKindChosen",
     "VendorMerged",
@@ -55,11 +57,21 @@ class VendorCategoryChosen(VendorEvent):
     category: CategoryCode
 
 
+class VendorCategoryCleared(VendorEvent):
+    """The vendor has no product category any more: the merge that brought it was undone."""
+
+
 class VendorCoached(VendorEvent):
     """An agency coaches this vendor from now on; one at a time."""
 
     agency: AgencyCode
     previous_agency: AgencyCode | None = None
+
+
+class VendorCoachingEnded(VendorEvent):
+    """No agency coaches this vendor any more: the merge that brought the one before was undone."""
+
+    previous_agency: AgencyCode
 
 
 class VendorMoved(VendorEvent):
@@ -90,7 +102,7 @@ class VendorMerged(VendorEvent):
     """Two registrations are one person: this one is retired, `into` stands for both until they are un-merged.
 
     Nothing moves: whoever counts for a person counts what both ids have. What the surviving registration takes over
-    (address, category, agency) follows as events of its own under its own id.
+    (address, category, agency) follows as events of its own under its own id, and so does what undoing gives back.
     """
 
     into: UUID

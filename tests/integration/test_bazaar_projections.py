@@ -8,7 +8,7 @@ import pytest
 from services.bazaar.store.vendors import VendorMissing, find_vendor, save_agencies, save_categories
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
-from shared.events.vendor import VendorCategoryChosen, VendorCoached
+from shared.events.vendor import VendorCategoryChosen, VendorCategoryCleared, VendorCoached, VendorCoachingEnded
 from shared.ids import new_id
 from tests.conftest import StandingClock
 from tests.integration.bazaar import KARANG_ANYAR, Fair, MakeDatabase, Serve, open_fair
@@ -46,6 +46,14 @@ async def test_the_last_category_and_coach_of_a_batch_count(fair: Fair) -> None:
         ("fashion-craft", "kpkp"),
         ("food-drink", None),
     ]
+
+
+async def test_a_category_and_a_coach_are_forgotten_again(fair: Fair) -> None:
+    one, other = await fair.register(2, category="health", agency="kpkp")
+    await fair.hear(VendorCategoryCleared(vendor_id=one), VendorCoachingEnded(vendor_id=one, previous_agency="kpkp"))
+    async with fair.database.read() as conn:
+        vendors = [await find_vendor(conn, vendor_id) for vendor_id in (one, other)]
+    assert [(vendor.category, vendor.agency) for vendor in vendors if vendor] == [(None, None), ("health", "kpkp")]
 
 
 async def test_news_of_a_vendor_that_never_registered_is_a_fault(fair: Fair) -> None:

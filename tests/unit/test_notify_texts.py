@@ -9,7 +9,7 @@ import pytest
 from services.notify.domain import PLANS, TEMPLATES, Cause, draft
 from services.notify.rendering import Template, TemplateFault, Text, current_templates, render
 from services.notify.wording import FILTERS, LANGUAGES
-from shared.events import bazaar, training, vendor
+from shared.events import bazaar, documents, programme, training, vendor
 from shared.events.envelope import Event
 
 NOW = datetime(2023, 3, 17, 3, 0, tzinfo=UTC)
@@ -28,6 +28,8 @@ OF_CLASS: dict[str, Any] = {
     "course": "dasar-kewirausahaan",
     "title": "Dasar Kewirausahaan",
 }
+OF_DOCUMENT: dict[str, Any] = {"vendor_id": VENDOR, "document_id": UUID(int=8), "kind": "halal"}
+OF_AFFILIATION: dict[str, Any] = {"vendor_id": VENDOR, "affiliation_id": UUID(int=10), "organisation": "kadin"}
 NO_ONE_AHEAD = dict.fromkeys(
     ("reserved", "fewer_turns", "waited_longer", "group_fewer_turns", "group_waited_longer", "lottery"), 0
 )
@@ -41,6 +43,24 @@ EVENTS: dict[str, Event] = {
         rt="002",
         origin="self",
         registered_on=date(2023, 3, 1),
+    ),
+    "vendor-suspended": vendor.VendorSuspended(vendor_id=VENDOR, reason="no-show"),
+    "vendor-reinstated": vendor.VendorReinstated(vendor_id=VENDOR),
+    "document-verified": documents.DocumentVerified(**OF_DOCUMENT, expires_on=date(2027, 10, 16)),
+    "document-returned": documents.DocumentReturned(**OF_DOCUMENT, reason="unreadable", correct_by=date(2023, 3, 31)),
+    "document-rejected": documents.DocumentRejected(**OF_DOCUMENT, reason="wrong-person"),
+    "document-expiring": documents.DocumentExpiring(**OF_DOCUMENT, expires_on=date(2023, 5, 16), days_left=60),
+    "document-lapsed": documents.DocumentLapsed(**OF_DOCUMENT, expired_on=date(2023, 3, 16)),
+    "affiliation-expiring": programme.AffiliationExpiring(**OF_AFFILIATION, expires_on=date(2023, 4, 16), days_left=30),
+    "affiliation-lapsed": programme.AffiliationLapsed(**OF_AFFILIATION, expired_on=date(2023, 3, 16)),
+    "exhibition-invited": programme.ExhibitionInvited(
+        vendor_id=VENDOR,
+        invitation_id=UUID(int=6),
+        exhibition_id=UUID(int=7),
+        title="Pameran UMKM G20",
+        place="Balai Kota",
+        days=DAYS,
+        answer_by=date(2023, 3, 18),
     ),
     "training-invited": training.TrainingInvited(**OF_CLASS, days=DAYS),
     "training-enrolled": training.TrainingEnrolled(**OF_CLASS, days=DAYS),
@@ -74,6 +94,43 @@ EVENTS: dict[str, Event] = {
 
 FACTS: dict[str, tuple[list[str], list[str]]] = {
     "welcome": (["Selamat datang", "Belum punya usaha"], ["Welcome", "No business or product yet"]),
+    "vendor-suspended": (
+        ["tidak hadir tanpa kabar", "tetap milik Anda", "berhak meminta"],
+        ["stayed away several times", "stays yours", "the right to have it looked at again"],
+    ),
+    "vendor-reinstated": (["melamar lapak lagi"], ["apply for booths again"]),
+    "document-verified": (
+        ["sertifikat halal", "Berlaku sampai: Sabtu, 16 Oktober 2027"],
+        ["halal certificate", "Valid until: Saturday, 16 October 2027"],
+    ),
+    "document-returned": (
+        ["sertifikat halal", "Berkasnya tidak terbaca.", "Paling lambat: Jumat, 31 Maret 2023"],
+        ["halal certificate", "The file cannot be read.", "At the latest: Friday, 31 March 2023"],
+    ),
+    "document-rejected": (
+        ["sertifikat halal", "Nama di dokumen bukan nama Anda.", "memeriksanya kembali"],
+        ["halal certificate", "The name in the document is not yours.", "look at it again"],
+    ),
+    "document-expiring": (
+        ["60 hari lagi", "Berlaku sampai: Selasa, 16 Mei 2023"],
+        ["in 60 days", "Valid until: Tuesday, 16 May 2023"],
+    ),
+    "document-lapsed": (
+        ["Hari terakhir berlaku: Kamis, 16 Maret 2023", "tetap anggota program"],
+        ["Last valid day: Thursday, 16 March 2023", "remain a member"],
+    ),
+    "affiliation-expiring": (
+        ["Kadin (Kamar Dagang dan Industri)", "Minggu, 16 April 2023, yaitu 30 hari lagi", "semua layanan kota"],
+        ["Kadin (Chamber of Commerce and Industry)", "Sunday, 16 April 2023, that is 30 more days", "every service"],
+    ),
+    "affiliation-lapsed": (
+        ["Kadin", "Kamis, 16 Maret 2023", "emua layanan kota tetap terbuka"],
+        ["Kadin", "Thursday, 16 March 2023", "very service of the city stays open"],
+    ),
+    "exhibition-invited": (
+        ["Pameran UMKM G20", "Balai Kota", "paling lambat Sabtu, 18 Maret 2023", "Senin, 20 Maret 2023"],
+        ["Pameran UMKM G20", "Balai Kota", "by Saturday, 18 March 2023", "Monday, 20 March 2023"],
+    ),
     "training-invited": (
         ["mengundang", "Dasar Kewirausahaan", "Senin, 20 Maret 2023 dan Selasa, 21 Maret 2023"],
         ["invite", "Dasar Kewirausahaan", "Monday, 20 March 2023 and Tuesday, 21 March 2023"],
@@ -206,6 +263,32 @@ def test_an_invitation_without_a_class_asks_to_wait() -> None:
 def test_somebody_with_a_business_is_not_told_that_none_is_needed() -> None:
     registered = EVENTS["welcome"].model_copy(update={"kind": "usaha"})
     assert "Belum punya usaha" not in written(registered, "id").body
+
+
+def test_a_reason_that_is_not_known_is_no_code_but_a_way_to_ask() -> None:
+    for event in (
+        vendor.VendorSuspended(vendor_id=VENDOR, reason="brand-new-code"),
+        documents.DocumentRejected(**OF_DOCUMENT, reason="brand-new-code"),
+        documents.DocumentReturned(**OF_DOCUMENT, reason="brand-new-code", correct_by=date(2023, 3, 31)),
+    ):
+        indonesian, english = written(event, "id").body, written(event, "en").body
+        assert "brand-new-code" not in indonesian + english
+        assert "dapat menjelaskan alasannya kepada Anda" in indonesian
+        assert "can explain the reason to you" in english
+
+
+def test_a_document_that_never_expires_promises_no_reminder() -> None:
+    for_ever = documents.DocumentVerified(**OF_DOCUMENT)
+    assert "Berlaku sampai" not in written(for_ever, "id").body
+    assert "mengingatkan" not in written(for_ever, "id").body
+    assert "remind" not in written(for_ever, "en").body
+
+
+def test_the_last_day_is_told_in_the_singular() -> None:
+    tomorrow = EVENTS["document-expiring"].model_copy(update={"days_left": 1})
+    assert "in 1 day:" in written(tomorrow, "en").body
+    tomorrow = EVENTS["affiliation-expiring"].model_copy(update={"days_left": 1})
+    assert "that is 1 more day." in written(tomorrow, "en").body
 
 
 def test_a_freed_booth_says_so() -> None:

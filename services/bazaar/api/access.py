@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from uuid import UUID
 
+from services.bazaar.domain.application import VendorNotKept
 from services.bazaar.store import bazaars, vendors
+from shared import families
 from shared.auth import Caller, OutsideArea, covers
 from shared.db import Connection
 
@@ -22,13 +24,28 @@ async def require_organiser(conn: Connection, caller: Caller, bazaar_id: UUID) -
 
 
 async def require_side(conn: Connection, caller: Caller, *, vendor_id: UUID, bazaar_id: UUID) -> None:
-    """Refuse everybody but the vendor itself, an officer of where it lives, and an officer of the whole bazaar."""
-    caller.require_vendor(vendor_id)
-    if not caller.has("officer") or caller.vendor_id == vendor_id:
+    """Refuse everybody but the vendor itself (by any of its ids, where registrations were merged), an officer of where
+    it lives, and an officer of the whole bazaar."""
+    if caller.has("vendor") and caller.vendor_id in await families.find_family(conn, vendor_id):
         return
+    caller.require_vendor(vendor_id)
     vendor = await vendors.find_vendor(conn, vendor_id)
     if vendor is not None and caller.area is not None and covers(caller.area, vendor.kelurahan):
         return
     sites = await bazaars.find_site_areas(conn, bazaar_id)
     if caller.area is None or not all(covers(caller.area, site) for site in sites):
         raise OutsideArea("Neither this vendor nor every site of the bazaar is in your area.", area=caller.area)
+
+
+async def require_entitled(conn: Connection, caller: Caller, vendor_id: UUID) -> None:
+    """Refuse everybody but the vendor itself and a registrar of where it lives; of an erased one there is nothing."""
+    if await families.find_erased(conn, [vendor_id]):
+        raise VendorNotKept("Nothing is kept here of this vendor.")
+    if caller.has("vendor") and caller.vendor_id == vendor_id:
+        return
+    if not caller.has("officer"):
+        caller.require_vendor(vendor_id)
+    caller.require("registrar")
+    vendor = await vendors.find_vendor(conn, vendor_id)
+    if vendor is None or caller.area is None or not covers(caller.area, vendor.kelurahan):
+        raise VendorNotKept("No vendor of your area has this id.")

@@ -2,6 +2,7 @@
 
 received -> withdrawn | ineligible | queued | offered; queued -> offered (promoted);
 offered -> confirmed | declined | lapsed; confirmed -> attended | missed.
+Only an erased person leaves otherwise: queued -> withdrawn; confirmed -> declined.
 Every event of an application raises its version by one.
 """
 
@@ -11,7 +12,7 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from services.bazaar.domain.bazaar import Bazaar, Policy, require_open
+from services.bazaar.domain.bazaar import Bazaar, Policy, answer_until, require_open
 from shared.errors import NotFound, Refused
 from shared.events.bazaar import (
     ApplicantQueued,
@@ -47,10 +48,22 @@ class ApplicationUnknown(NotFound):
     code = "application-unknown"
 
 
+class VendorNotKept(NotFound):
+    """Nothing is kept here of such a vendor, it is erased, or it lives outside the caller's area."""
+
+    code = "vendor-unknown"
+
+
 class VendorUnknown(Refused):
     """The vendor is not registered, or the news of it has not arrived here yet."""
 
     code = "unknown-vendor"
+
+
+class Suspended(Refused):
+    """An officer suspended the vendor from the programme's offers."""
+
+    code = "vendor-suspended"
 
 
 class TrainingMissing(Refused):
@@ -103,7 +116,7 @@ class OfferExpired(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Vendor:
-    """What bazaars know of a vendor, from the events of other services."""
+    """What bazaars know of a vendor, from the events of other services. `suspended_because`: code of the reason."""
 
     vendor_id: UUID
     kelurahan: str
@@ -111,6 +124,7 @@ class Vendor:
     category: str | None
     agency: str | None
     trained: bool
+    suspended_because: str | None = None
 
     @property
     def groups(self) -> dict[str, str]:
@@ -165,6 +179,12 @@ def require_eligible(policy: Policy, vendor: Vendor | None) -> None:
     """Refuse a vendor that this policy does not let in. Asked when it applies, and again at the freeze."""
     if vendor is None:
         raise VendorUnknown("This vendor is not registered; just after registering, try again in a few seconds.")
+    if vendor.suspended_because is not None:
+        raise Suspended(
+            f"This vendor is suspended from the programme's offers ({vendor.suspended_because}). Speak to an officer "
+            "of its kelurahan; once it is reinstated, apply again while applications are open.",
+            reason=vendor.suspended_because,
+        )
     if policy.training_required and not vendor.trained:
         raise TrainingMissing("A completed training comes first; ask for the next class, then apply to a bazaar.")
     missing = [group for group in policy.groups_ranked if group not in vendor.groups]
@@ -294,6 +314,25 @@ def miss(application: Application, bazaar: Bazaar) -> Step:
         _moved(application, state="missed"),
         BoothMissed(**_ids(application), bazaar_name=bazaar.name, site_id=application.offer.site_id),
     )
+
+
+def leave(application: Application, bazaar: Bazaar, now: datetime) -> Step | None:
+    """The person is erased: what it has not used yet is given back, so that others may have it.
+
+    None where nothing is to be given back: it is over, or too late for anyone else to have the booth, or the offer's
+    time is up (it lapses by itself), or the list is fixed and the round not published (asked again then).
+    """
+    match application.state:
+        case "received" if bazaar.state == "announced":
+            return withdraw(application, bazaar)
+        case "queued":
+            return Step(_moved(application, state="withdrawn"), ApplicationWithdrawn(**_ids(application)))
+        case "offered" if application.offer is not None and now <= application.offer.respond_by:
+            return decline(application, bazaar, now)
+        case "confirmed" if application.offer is not None and answer_until(bazaar, now) is not None:
+            given_back = BoothDeclined(**_ids(application), bazaar_name=bazaar.name, site_id=application.offer.site_id)
+            return Step(_moved(application, state="declined"), given_back)
+    return None
 
 
 def _open_offer(application: Application, now: datetime) -> Offer:

@@ -48,9 +48,11 @@ def promote(
     seated: Iterable[SeatedCount],
     waiting: Sequence[Application],
     so_far: RoundSoFar | None = None,
+    persons: Mapping[UUID, UUID] | None = None,
 ) -> list[Promotion]:
     """Who is offered which free booth, in the order of the offers. `free`: booth numbers per site; `seated`: counts of
-    `groups_limited`; `waiting`: in the order of the stored queue; `so_far`: needed where groups take turns.
+    `groups_limited`; `waiting`: in the order of the stored queue; `so_far`: needed where groups take turns; `persons`:
+    vendor -> the id that stands for the person, of those merged with others: one who waits twice is offered one booth.
 
     The phases of the rule, with every seat that is held left as it is: first the queue is walked for members of
     reserves that have fewer members at their site than seats, then for everyone. Each is given the best ranked of
@@ -62,7 +64,7 @@ def promote(
     waits longer. Where no group takes turns nothing moves, and the stored places are that order.
     """
     walk = _Walk(bazaar, free, seated)
-    queue = _Queue(bazaar, waiting, so_far)
+    queue = _Queue(bazaar, waiting, so_far, persons or {})
     promotions: list[Promotion] = []
     for reserved in (True, False):
         for application in queue.walk():
@@ -78,8 +80,15 @@ def promote(
 class _Queue:
     """Who waits, in the order of the rule with the turns of groups as they stand."""
 
-    def __init__(self, bazaar: Bazaar, waiting: Sequence[Application], so_far: RoundSoFar | None) -> None:
+    def __init__(
+        self,
+        bazaar: Bazaar,
+        waiting: Sequence[Application],
+        so_far: RoundSoFar | None,
+        persons: Mapping[UUID, UUID],
+    ) -> None:
         self._waiting = {application.application_id: application for application in waiting}
+        self._persons = persons
         self._priority: Priority | None = None
         if bazaar.policy.groups_in_turn:
             assert so_far is not None, "the stored places forget that the turns of groups grow"
@@ -92,15 +101,22 @@ class _Queue:
     def walk(self) -> Iterator[Application]:
         """Each who still waits once; who is seated meanwhile counts at once."""
         if self._priority is None:
-            yield from list(self._waiting.values())
+            for application_id, application in list(self._waiting.items()):
+                if application_id in self._waiting:
+                    yield application
             return
         waiting = {self._at[application_id]: application for application_id, application in self._waiting.items()}
         for at, _ in self._priority.walk(waiting):
-            yield waiting[at]
+            if waiting[at].application_id in self._waiting:
+                yield waiting[at]
 
     def seat(self, application: Application) -> None:
-        """This one waits no more, and its groups have had one turn more."""
+        """This person waits no more, and its groups have had one turn more."""
         del self._waiting[application.application_id]
+        person_id = self._persons.get(application.vendor_id)
+        if person_id is not None:
+            for other in [one for one in self._waiting.values() if self._persons.get(one.vendor_id) == person_id]:
+                del self._waiting[other.application_id]
         if self._priority is not None:
             self._priority.seat(self._at[application.application_id])
 

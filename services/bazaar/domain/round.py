@@ -64,13 +64,22 @@ class DrawSeed(Exact):
     source: Label
 
 
+SAME_PERSON = "same-person"
+"""Why an application is left out whose vendor turned out to be the same person as another applicant."""
+
+
 class Candidate(NamedTuple):
-    """An application at the freeze, what is known of its vendor, and the vendor's standing in the ledger."""
+    """An application at the freeze, what is known of its vendor, and the vendor's standing in the ledger.
+
+    A vendor whose registration was merged with others is one person with them: `person_id` stands for all of them, and
+    vendor, turns and waiting are the person's.
+    """
 
     application: Application
     vendor: Vendor | None
     turns: int
     waiting_since: date
+    person_id: UUID | None = None
 
 
 class Standing(NamedTuple):
@@ -162,16 +171,26 @@ def require_freezable(bazaar: Bazaar, now: datetime) -> None:
 def freeze(
     bazaar: Bazaar, candidates: Iterable[Candidate], standings: Mapping[str, Mapping[str, Standing]], now: datetime
 ) -> Freeze:
-    """Commit: fix and hash the eligible applicants and the rule. `standings`: per group ranked by, per value."""
+    """Commit: fix and hash the eligible applicants and the rule. `standings`: per group ranked by, per value.
+
+    A person has one application in a round. Where two registrations applied before they were merged, the application
+    made first stays, whichever of them made it: it is what the person asked for when it stood in line.
+    """
     require_freezable(bazaar, now)
     eligible: list[Candidate] = []
     dropped: list[Dropped] = []
-    for candidate in candidates:
+    here: set[UUID] = set()
+    for candidate in sorted(candidates, key=lambda one: (one.application.applied_at, one.application.application_id)):
+        person_id = candidate.person_id or candidate.application.vendor_id
         try:
             require_eligible(bazaar.policy, candidate.vendor)
         except Refused as refused:
             dropped.append(Dropped(candidate.application.application_id, refused.code))
         else:
+            if person_id in here:
+                dropped.append(Dropped(candidate.application.application_id, SAME_PERSON))
+                continue
+            here.add(person_id)
             eligible.append(candidate)
     frozen = canonical_json(problem_document(bazaar, eligible, standings))
     frozen_round = Round(bazaar.bazaar_id, bazaar.round + 1, len(eligible), frozen, hashlib.sha256(frozen).hexdigest())

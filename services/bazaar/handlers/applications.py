@@ -8,6 +8,7 @@ from services.bazaar.domain import application as domain
 from services.bazaar.domain.application import AlreadyApplied, Step
 from services.bazaar.store import applications as store
 from services.bazaar.store import bazaars, vendors
+from shared import families
 from shared.clock import day_in_jakarta
 from shared.db import Connection
 from shared.outbox import Fact, record
@@ -34,11 +35,13 @@ async def apply(
     application_id: UUID,
     now: datetime,
 ) -> None:
-    """A vendor applies. The bazaar is shared, so that a freeze waits for applications under way."""
+    """A vendor applies, once for all ids of a person. The vendor is shared, so that an erasure waits for applications
+    under way; the bazaar after it, so that a freeze does."""
+    vendor = await vendors.share_vendor(conn, vendor_id)
     bazaar = await bazaars.share_bazaar(conn, bazaar_id)
-    vendor = await vendors.find_vendor(conn, vendor_id)
     step = domain.apply(bazaar, vendor_id, vendor, choices, application_id=application_id, now=now)
-    if not await store.add_application(conn, step.after):
+    applied = await store.has_applied(conn, bazaar_id, await families.find_family(conn, vendor_id))
+    if applied or not await store.add_application(conn, step.after):
         raise AlreadyApplied("This vendor has applied to this bazaar already; to change it, withdraw and apply again.")
     await store.add_first_application(conn, vendor_id, day_in_jakarta(now))
     await record_steps(conn, [step], now=now)

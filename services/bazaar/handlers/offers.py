@@ -12,6 +12,7 @@ from services.bazaar.domain.rotation import RoundSoFar, groups_limited, promote
 from services.bazaar.handlers.applications import keep
 from services.bazaar.store import applications as store
 from services.bazaar.store import bazaars, rounds
+from shared import families
 from shared.clock import day_in_jakarta
 from shared.db import Connection
 from shared.events.bazaar import OfferResponseRefused, RespondToOffer
@@ -78,7 +79,8 @@ async def offer_free_booths(conn: Connection, bazaar: Bazaar, *, now: datetime) 
     seated = await store.count_seated(conn, bazaar.bazaar_id, limited) if limited else []
     so_far = await _round_so_far(conn, bazaar) if bazaar.policy.groups_in_turn else None
     # in a thread: where groups take turns the whole problem is read again, and the event loop would stand still
-    promotions = await asyncio.to_thread(promote, bazaar, free, seated, waiting, so_far)
+    persons = await families.find_persons(conn, [application.vendor_id for application in waiting])
+    promotions = await asyncio.to_thread(promote, bazaar, free, seated, waiting, so_far, persons)
     by_id = {application.application_id: application for application in waiting}
     steps = [
         domain.offer(by_id[one.application_id], bazaar, Offer(one.site_id, one.booth, respond_by, promoted=True))
@@ -92,6 +94,22 @@ async def offer_free_booths(conn: Connection, bazaar: Bazaar, *, now: datetime) 
 async def _round_so_far(conn: Connection, bazaar: Bazaar) -> RoundSoFar:
     problem = await rounds.find_problem(conn, bazaar.bazaar_id, bazaar.round)
     return RoundSoFar(problem, await store.find_turned(conn, bazaar.bazaar_id))
+
+
+async def release_erased(conn: Connection, bazaar: Bazaar, *, now: datetime) -> None:
+    """Give back what erased people have not used of this bazaar, and offer it on. The bazaar is locked.
+
+    A booth that was confirmed costs no turn then: whoever is offered it has the turn.
+    """
+    left = [
+        step
+        for application in await store.lock_of_erased(conn, bazaar.bazaar_id)
+        if (step := domain.leave(application, bazaar, now)) is not None
+    ]
+    if left:
+        await store.remove_turns(conn, [step.after.application_id for step in left])
+        await keep(conn, left, now=now)
+        await offer_free_booths(conn, bazaar, now=now)
 
 
 async def set_lapse_timer(conn: Connection, bazaar: Bazaar, *, now: datetime) -> None:

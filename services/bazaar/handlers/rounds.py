@@ -11,7 +11,7 @@ from services.bazaar.domain import round as domain
 from services.bazaar.domain.application import Step
 from services.bazaar.domain.round import DrawSeed, Freeze, Round, Solved
 from services.bazaar.handlers.applications import record_steps
-from services.bazaar.handlers.offers import set_lapse_timer
+from services.bazaar.handlers.offers import release_erased, set_lapse_timer
 from services.bazaar.store import applications, bazaars
 from services.bazaar.store import rounds as store
 from shared.db import Connection
@@ -76,6 +76,7 @@ async def publish_round(conn: Connection, bazaar_id: UUID, solved: Solved | None
     await store.save_result(conn, decided, now=now)
     await record(conn, [Fact(event, after.version)], now=now)
     await set_lapse_timer(conn, after, now=now)
+    await release_erased(conn, after, now=now)
     return decided
 
 

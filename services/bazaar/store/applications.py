@@ -35,6 +35,40 @@ async def add_application(conn: Connection, application: Application) -> bool:
     return bool(added)
 
 
+async def has_applied(conn: Connection, bazaar_id: UUID, vendor_ids: Sequence[UUID]) -> bool:
+    """Whether one of these ids has applied to this bazaar."""
+    found: bool = await conn.fetchval(
+        "SELECT EXISTS (SELECT FROM application WHERE bazaar_id = $1 AND vendor_id = ANY($2::uuid[]) "
+        "AND state <> 'withdrawn')",
+        bazaar_id,
+        vendor_ids,
+    )
+    return found
+
+
+async def find_bazaars_of(conn: Connection, vendor_ids: Sequence[UUID]) -> list[UUID]:
+    """The bazaars, in order, in which these vendors still have something to give back."""
+    rows = await conn.fetch(
+        "SELECT DISTINCT bazaar_id FROM application WHERE vendor_id = ANY($1::uuid[]) "
+        "AND state IN ('received', 'queued', 'offered', 'confirmed') ORDER BY bazaar_id",
+        vendor_ids,
+    )
+    return [row["bazaar_id"] for row in rows]
+
+
+async def lock_of_erased(conn: Connection, bazaar_id: UUID) -> list[Application]:
+    """Applications of erased people to this bazaar that are not over, locked in the order of their ids."""
+    rows = await conn.fetch(
+        "SELECT a.application_id, a.bazaar_id, a.vendor_id, a.version, a.state, a.choices, a.applied_at, a.groups, "
+        "a.place, a.site_id, a.booth, a.respond_by, a.promoted "
+        "FROM application AS a JOIN erased_vendor AS e ON e.vendor_id = a.vendor_id "
+        "WHERE a.bazaar_id = $1 AND a.state IN ('received', 'queued', 'offered', 'confirmed') "
+        "ORDER BY a.application_id FOR NO KEY UPDATE OF a",
+        bazaar_id,
+    )
+    return [_application(row) for row in rows]
+
+
 async def find_application(conn: Connection, application_id: UUID) -> Application:
     """The application as it stands. Raises `ApplicationUnknown`."""
     row = await conn.fetchrow(
@@ -91,18 +125,30 @@ async def lock_expired_offers(conn: Connection, bazaar_id: UUID, now: datetime) 
 
 
 async def find_waiting(conn: Connection, bazaar_id: UUID, site_ids: Sequence[str]) -> list[Application]:
-    """Who waits and named one of these sites, in the order of the stored queue.
+    """Who waits and named one of these sites, in the order of the stored queue, and may be offered a booth.
 
-    They leave the queue only under their bazaar's lock, which the caller holds.
+    Not so the suspended, the erased, and whoever was offered a booth of this bazaar already under another id. They
+    leave the queue only under their bazaar's lock, which the caller holds.
     """
-    rows = await conn.fetch(
-        "SELECT application_id, bazaar_id, vendor_id, version, state, choices, applied_at, groups, place, site_id, "
-        "booth, respond_by, promoted FROM application WHERE bazaar_id = $1 AND state = 'queued' "
-        "AND site_ids && $2::text[] ORDER BY place",
-        bazaar_id,
-        list(site_ids),
-    )
+    rows = await conn.fetch(FIND_WAITING, bazaar_id, list(site_ids))
     return [_application(row) for row in rows]
+
+
+FIND_WAITING = """
+SELECT a.application_id, a.bazaar_id, a.vendor_id, a.version, a.state, a.choices, a.applied_at, a.groups, a.place,
+    a.site_id, a.booth, a.respond_by, a.promoted
+FROM application AS a LEFT JOIN family AS p ON p.vendor_id = a.vendor_id
+WHERE a.bazaar_id = $1 AND a.state = 'queued' AND a.site_ids && $2::text[]
+    AND NOT EXISTS (SELECT FROM erased_vendor AS e WHERE e.vendor_id = a.vendor_id)
+    AND NOT EXISTS (SELECT FROM suspension AS s WHERE s.vendor_id = a.vendor_id)
+    AND (p.person_id IS NULL OR NOT EXISTS (
+        SELECT FROM family AS m
+        LEFT JOIN suspension AS s ON s.vendor_id = m.vendor_id
+        LEFT JOIN application AS o ON o.bazaar_id = a.bazaar_id AND o.vendor_id = m.vendor_id
+            AND o.site_id IS NOT NULL
+        WHERE m.person_id = p.person_id AND (s.vendor_id IS NOT NULL OR o.application_id IS NOT NULL)))
+ORDER BY a.place
+"""
 
 
 def _application(row: Record) -> Application:
@@ -270,6 +316,11 @@ async def add_turns(conn: Connection, turns: Sequence[Turn]) -> None:
         [turn.vendor_id for turn in turns],
         [turn.day for turn in turns],
     )
+
+
+async def remove_turns(conn: Connection, application_ids: Sequence[UUID]) -> None:
+    """Take turns out of the ledger: these booths were given back in time for somebody else."""
+    await conn.execute("DELETE FROM turn WHERE application_id = ANY($1::uuid[])", application_ids)
 
 
 # ---- as they are shown

@@ -12,26 +12,49 @@ from shared.db import Connection
 
 
 async def lock_candidates(conn: Connection, bazaar_id: UUID) -> list[Candidate]:
-    """Everyone who applied and did not withdraw, with what is known of the vendor and its standing now."""
-    rows = await conn.fetch(
-        "SELECT a.application_id, a.bazaar_id, a.vendor_id, a.version, a.state, a.choices, a.applied_at, "
-        "v.vendor_id IS NOT NULL AS known, v.kelurahan, v.rw, v.category, v.agency, "
-        "EXISTS (SELECT FROM completion AS c WHERE c.vendor_id = a.vendor_id) AS trained, "
-        "t.turns, coalesce(t.day, f.day) AS waiting_since "
-        "FROM application AS a LEFT JOIN vendor AS v ON v.vendor_id = a.vendor_id "
-        "JOIN first_application AS f ON f.vendor_id = a.vendor_id "
-        "CROSS JOIN LATERAL (SELECT count(*) AS turns, max(turn.day) AS day FROM turn "
-        "WHERE turn.vendor_id = a.vendor_id) AS t "
-        "WHERE a.bazaar_id = $1 AND a.state = 'received' ORDER BY a.application_id FOR NO KEY UPDATE OF a",
-        bazaar_id,
-    )
+    """Everyone who applied and did not withdraw, with what is known of the vendor and its standing now.
+
+    Of a person with several ids all of them count, whichever applied: turns and the first application, trainings,
+    suspensions; it lives and sells as the id that stands for it says, or, until that is known here, the one that
+    applied.
+    """
+    rows = await conn.fetch(LOCK_CANDIDATES, bazaar_id)
     return [_candidate(row) for row in rows]
+
+
+LOCK_CANDIDATES = """
+SELECT a.application_id, a.bazaar_id, a.vendor_id, a.version, a.state, a.choices, a.applied_at,
+    v.vendor_id AS known_id, v.kelurahan, v.rw, v.category, v.agency, p.person_id,
+    EXISTS (SELECT FROM completion AS c WHERE c.vendor_id = ANY(who.ids)) AS trained,
+    (SELECT min(s.reason) FROM suspension AS s WHERE s.vendor_id = ANY(who.ids)) AS suspended_because,
+    t.turns, coalesce(t.day, f.day) AS waiting_since
+FROM application AS a
+LEFT JOIN family AS p ON p.vendor_id = a.vendor_id
+CROSS JOIN LATERAL (SELECT CASE WHEN p.person_id IS NULL THEN ARRAY[a.vendor_id]
+    ELSE ARRAY(SELECT m.vendor_id FROM family AS m WHERE m.person_id = p.person_id) END AS ids) AS who
+LEFT JOIN vendor AS v ON v.vendor_id
+    = coalesce((SELECT s.vendor_id FROM vendor AS s WHERE s.vendor_id = p.person_id), a.vendor_id)
+CROSS JOIN LATERAL (SELECT count(*) AS turns, max(turn.day) AS day FROM turn
+    WHERE turn.vendor_id = ANY(who.ids)) AS t
+CROSS JOIN LATERAL (SELECT min(first.day) AS day FROM first_application AS first
+    WHERE first.vendor_id = ANY(who.ids)) AS f
+WHERE a.bazaar_id = $1 AND a.state = 'received'
+ORDER BY a.application_id FOR NO KEY UPDATE OF a
+"""
 
 
 def _candidate(row: Record) -> Candidate:
     vendor = None
-    if row["known"]:
-        vendor = Vendor(row["vendor_id"], row["kelurahan"], row["rw"], row["category"], row["agency"], row["trained"])
+    if row["known_id"] is not None:
+        vendor = Vendor(
+            row["known_id"],
+            row["kelurahan"],
+            row["rw"],
+            row["category"],
+            row["agency"],
+            row["trained"],
+            row["suspended_because"],
+        )
     application = Application(
         application_id=row["application_id"],
         bazaar_id=row["bazaar_id"],
@@ -41,18 +64,16 @@ def _candidate(row: Record) -> Candidate:
         choices=tuple(tuple(tier) for tier in row["choices"]),
         applied_at=row["applied_at"],
     )
-    return Candidate(application, vendor, row["turns"], row["waiting_since"])
+    return Candidate(application, vendor, row["turns"], row["waiting_since"], row["person_id"])
 
 
 async def sum_turns_by_groups(conn: Connection) -> list[GroupTurns]:
-    """The ledger of every vendor that ever applied, summed up by the groups it belongs to now."""
-    rows = await conn.fetch(
-        "SELECT v.agency, v.category, v.kelurahan, v.rw, coalesce(sum(t.turns), 0)::int AS turns, "
-        "max(t.day) AS last_turn_on, min(f.day) AS first_applied_on "
-        "FROM first_application AS f JOIN vendor AS v ON v.vendor_id = f.vendor_id "
-        "LEFT JOIN (SELECT vendor_id, count(*) AS turns, max(day) AS day FROM turn GROUP BY vendor_id) AS t "
-        "ON t.vendor_id = f.vendor_id GROUP BY v.agency, v.category, v.kelurahan, v.rw"
-    )
+    """The ledger of every vendor that ever applied, summed up by the groups it belongs to now.
+
+    Turns of all ids of a person count where the id that stands for it belongs. Turns of people who were erased stay
+    with the groups they were taken for: an RW has had its turn, whoever stood there.
+    """
+    rows = await conn.fetch(SUM_TURNS_BY_GROUPS)
     return [
         GroupTurns(
             Vendor(UUID(int=0), row["kelurahan"], row["rw"], row["category"], row["agency"], trained=False).groups,
@@ -62,6 +83,24 @@ async def sum_turns_by_groups(conn: Connection) -> list[GroupTurns]:
         )
         for row in rows
     ]
+
+
+SUM_TURNS_BY_GROUPS = """
+SELECT v.agency, v.category, v.kelurahan, v.rw, coalesce(sum(t.turns), 0)::int AS turns,
+    max(t.day) AS last_turn_on, min(f.day) AS first_applied_on
+FROM first_application AS f
+LEFT JOIN family AS p ON p.vendor_id = f.vendor_id
+JOIN vendor AS v ON v.vendor_id
+    = coalesce((SELECT s.vendor_id FROM vendor AS s WHERE s.vendor_id = p.person_id), f.vendor_id)
+LEFT JOIN (SELECT vendor_id, count(*) AS turns, max(day) AS day FROM turn GROUP BY vendor_id) AS t
+    ON t.vendor_id = f.vendor_id
+GROUP BY v.agency, v.category, v.kelurahan, v.rw
+UNION ALL
+SELECT a.groups ->> 'agency', a.groups ->> 'category', a.groups ->> 'kelurahan', right(a.groups ->> 'rw', 3),
+    count(*)::int, max(t.day), min(t.day)
+FROM erased_vendor AS e JOIN turn AS t USING (vendor_id) JOIN application AS a USING (application_id)
+GROUP BY 1, 2, 3, 4
+"""
 
 
 async def save_groups(conn: Connection, groups: Iterable[tuple[UUID, Mapping[str, str]]]) -> None:

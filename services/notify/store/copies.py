@@ -9,12 +9,13 @@ from shared.events.vendor import ContactCard
 
 
 async def save_contacts(conn: Connection, cards: Sequence[ContactCard], now: datetime) -> None:
-    """Keep the last card of each vendor; `cards` name a vendor once."""
+    """Keep the last card of each vendor; `cards` name a vendor once. One that is erased is not brought back."""
     await conn.execute(
         "INSERT INTO contact (vendor_id, name, phone, email, language, remembered_at) "
         "SELECT vendor_id, name, phone, email, language, $6 FROM "
         "unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[]) "
-        "AS card (vendor_id, name, phone, email, language) ORDER BY vendor_id "
+        "AS card (vendor_id, name, phone, email, language) "
+        "WHERE NOT EXISTS (SELECT FROM erased_vendor AS e WHERE e.vendor_id = card.vendor_id) ORDER BY vendor_id "
         "ON CONFLICT (vendor_id) DO UPDATE SET name = excluded.name, phone = excluded.phone, "
         "email = excluded.email, language = excluded.language, remembered_at = excluded.remembered_at",
         [card.vendor_id for card in cards],
@@ -27,8 +28,30 @@ async def save_contacts(conn: Connection, cards: Sequence[ContactCard], now: dat
 
 
 async def remove_contact(conn: Connection, vendor_id: UUID) -> None:
-    """Forget how to reach this vendor."""
-    await conn.execute("DELETE FROM contact WHERE vendor_id = $1", vendor_id)
+    """Forget how to reach this vendor, and keep that there was a way, for the receipt of its erasure."""
+    await conn.execute(
+        "WITH gone AS (DELETE FROM contact WHERE vendor_id = $1 RETURNING vendor_id) "
+        "INSERT INTO forgotten_contact (vendor_id) SELECT vendor_id FROM gone ON CONFLICT DO NOTHING",
+        vendor_id,
+    )
+
+
+async def save_areas(conn: Connection, kelurahan: Mapping[UUID, str]) -> None:
+    """Keep where vendors live. One that is erased is not brought back."""
+    await conn.execute(
+        "INSERT INTO vendor (vendor_id, kelurahan) SELECT new.vendor_id, new.kelurahan "
+        "FROM unnest($1::uuid[], $2::text[]) AS new (vendor_id, kelurahan) "
+        "WHERE NOT EXISTS (SELECT FROM erased_vendor AS e WHERE e.vendor_id = new.vendor_id) "
+        "ORDER BY new.vendor_id ON CONFLICT (vendor_id) DO UPDATE SET kelurahan = excluded.kelurahan",
+        list(kelurahan),
+        list(kelurahan.values()),
+    )
+
+
+async def find_kelurahan(conn: Connection, vendor_id: UUID) -> str | None:
+    """Where the vendor lives; None for one that is not known."""
+    kelurahan: str | None = await conn.fetchval("SELECT kelurahan FROM vendor WHERE vendor_id = $1", vendor_id)
+    return kelurahan
 
 
 async def save_sites(conn: Connection, names: Mapping[tuple[UUID, str], str]) -> None:

@@ -155,6 +155,16 @@ async def lock_overdue(conn: Connection, now: datetime, limit: int) -> list[Stan
     return [_standing(row) for row in rows]
 
 
+async def lock_unsent(conn: Connection, vendor_ids: Sequence[UUID]) -> list[Standing]:
+    """Lock the notifications of these vendors that have not begun to leave, in the order of their ids."""
+    rows = await conn.fetch(
+        "SELECT id, event_id, vendor_id, template, lane, state, version, attempts, channel FROM notification "
+        "WHERE vendor_id = ANY($1::uuid[]) AND state IN ('waiting_contact', 'queued', 'retry') ORDER BY id FOR UPDATE",
+        vendor_ids,
+    )
+    return [_standing(row) for row in rows]
+
+
 async def lock_notification(conn: Connection, notification_id: UUID) -> tuple[Standing, UUID | None] | None:
     """Lock one notification; it and its last attempt."""
     row = await conn.fetchrow(

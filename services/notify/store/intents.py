@@ -34,7 +34,9 @@ async def find_template(conn: Connection, name: str, version: str) -> Template |
 async def add_notifications(
     conn: Connection, drafts: Sequence[Draft], versions: Mapping[str, str], now: datetime
 ) -> None:
-    """Write intents: queued, or waiting for the vendor's contact card. One that is there already is not repeated."""
+    """Write intents: queued, or waiting for the vendor's contact card. One that is there already is not repeated; for a
+    vendor that is erased there is none.
+    """
     await conn.execute(
         "INSERT INTO notification (id, event_id, template, vendor_id, template_version, params, lane, state, deadline, "
         "cause_at, traceparent, planned_at) "
@@ -45,6 +47,7 @@ async def add_notifications(
         "$8::timestamptz[], $9::timestamptz[], $10::text[]) AS d (id, event_id, template, vendor_id, "
         "template_version, params, lane, deadline, cause_at, traceparent) "
         "LEFT JOIN contact ON contact.vendor_id = d.vendor_id "
+        "WHERE NOT EXISTS (SELECT FROM erased_vendor AS e WHERE e.vendor_id = d.vendor_id) "
         "ON CONFLICT (event_id, template, vendor_id) DO NOTHING",
         [new_id() for _ in drafts],
         [draft.cause.event_id for draft in drafts],
@@ -58,6 +61,24 @@ async def add_notifications(
         [draft.cause.traceparent for draft in drafts],
         now,
     )
+
+
+async def find_told(conn: Connection, drafts: Sequence[Draft]) -> set[UUID]:
+    """Of these drafts the events whose person was told just this, for the same cause, under another of its ids."""
+    rows = await conn.fetch(
+        "SELECT d.event_id FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::jsonb[], $5::uuid[]) "
+        "AS d (vendor_id, template, cause_at, params, event_id) "
+        "JOIN family AS f ON f.vendor_id = d.vendor_id "
+        "JOIN family AS m ON m.person_id = f.person_id AND m.vendor_id <> f.vendor_id "
+        "JOIN notification AS n ON n.vendor_id = m.vendor_id AND n.template = d.template AND n.cause_at = d.cause_at "
+        "AND n.params = d.params",
+        [draft.vendor_id for draft in drafts],
+        [draft.template for draft in drafts],
+        [draft.cause.happened_at for draft in drafts],
+        [dict(draft.params) for draft in drafts],
+        [draft.cause.event_id for draft in drafts],
+    )
+    return {row["event_id"] for row in rows}
 
 
 async def release_waiting(conn: Connection, vendor_ids: Sequence[UUID]) -> int:

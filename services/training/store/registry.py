@@ -1,20 +1,31 @@
 """The copy of what the vendor registry says of vendors."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 from shared.db import Connection
-from shared.events.vendor import VendorCategoryChosen, VendorCoached, VendorRegistered
+from shared.events.vendor import VendorMoved, VendorRegistered
+
+
+class Said(NamedTuple):
+    """A code of a vendor, or None for none, as the registry said it at this version of the vendor."""
+
+    code: str | None
+    version: int
 
 
 async def save_vendors(conn: Connection, registered: Sequence[tuple[VendorRegistered, int]]) -> None:
     """Remember vendors as registered; the number is the registry's version. A later version known already
-    stays.
+    stays, and one that is erased meanwhile is not brought back.
     """
     await conn.execute(
         """
         INSERT INTO vendor (vendor_id, kelurahan, rw, category, agency, registry_version)
-        SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])
+        SELECT new.vendor_id, new.kelurahan, new.rw, new.category, new.agency, new.version
+        FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])
+            AS new (vendor_id, kelurahan, rw, category, agency, version)
+        WHERE NOT EXISTS (SELECT FROM erased_vendor AS e WHERE e.vendor_id = new.vendor_id)
         ON CONFLICT (vendor_id) DO UPDATE SET
             kelurahan = excluded.kelurahan, rw = excluded.rw, category = excluded.category,
             agency = excluded.agency, registry_version = excluded.registry_version
@@ -29,8 +40,8 @@ async def save_vendors(conn: Connection, registered: Sequence[tuple[VendorRegist
     )
 
 
-async def save_categories(conn: Connection, chosen: Sequence[tuple[VendorCategoryChosen, int]]) -> set[UUID]:
-    """Set vendors' categories, each vendor once. Returns the vendors that are known."""
+async def save_categories(conn: Connection, said: Mapping[UUID, Said]) -> set[UUID]:
+    """Set vendors' categories. Returns the vendors that are known."""
     rows = await conn.fetch(
         """
         UPDATE vendor SET
@@ -40,15 +51,15 @@ async def save_categories(conn: Connection, chosen: Sequence[tuple[VendorCategor
         WHERE vendor.vendor_id = new.vendor_id
         RETURNING vendor.vendor_id
         """,
-        [event.vendor_id for event, _ in chosen],
-        [event.category for event, _ in chosen],
-        [version for _, version in chosen],
+        list(said),
+        [one.code for one in said.values()],
+        [one.version for one in said.values()],
     )
     return {row["vendor_id"] for row in rows}
 
 
-async def save_agencies(conn: Connection, coached: Sequence[tuple[VendorCoached, int]]) -> set[UUID]:
-    """Set vendors' coaching agencies, each vendor once. Returns the vendors that are known."""
+async def save_agencies(conn: Connection, said: Mapping[UUID, Said]) -> set[UUID]:
+    """Set vendors' coaching agencies. Returns the vendors that are known."""
     rows = await conn.fetch(
         """
         UPDATE vendor SET
@@ -58,9 +69,29 @@ async def save_agencies(conn: Connection, coached: Sequence[tuple[VendorCoached,
         WHERE vendor.vendor_id = new.vendor_id
         RETURNING vendor.vendor_id
         """,
-        [event.vendor_id for event, _ in coached],
-        [event.agency for event, _ in coached],
-        [version for _, version in coached],
+        list(said),
+        [one.code for one in said.values()],
+        [one.version for one in said.values()],
+    )
+    return {row["vendor_id"] for row in rows}
+
+
+async def save_addresses(conn: Connection, moved: Sequence[tuple[VendorMoved, int]]) -> set[UUID]:
+    """Set where vendors live, each vendor once. Returns the vendors that are known."""
+    rows = await conn.fetch(
+        """
+        UPDATE vendor SET
+            kelurahan = CASE WHEN registry_version < new.version THEN new.kelurahan ELSE vendor.kelurahan END,
+            rw = CASE WHEN registry_version < new.version THEN new.rw ELSE vendor.rw END,
+            registry_version = greatest(registry_version, new.version)
+        FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[]) AS new (vendor_id, kelurahan, rw, version)
+        WHERE vendor.vendor_id = new.vendor_id
+        RETURNING vendor.vendor_id
+        """,
+        [event.vendor_id for event, _ in moved],
+        [event.kelurahan for event, _ in moved],
+        [event.rw for event, _ in moved],
+        [version for _, version in moved],
     )
     return {row["vendor_id"] for row in rows}
 

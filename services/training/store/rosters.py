@@ -36,12 +36,15 @@ async def add_enrolments(conn: Connection, enrolled: Sequence[TrainingEnrolled],
 
 
 async def find_roster(conn: Connection, class_id: UUID) -> list[Enrolment]:
-    """Everybody with a place in a class, with the days attended and the result, by vendor_id."""
+    """Everybody with a place in a class, with the days attended and the result, by vendor_id.
+
+    Who is erased is a figure of the class: nobody to be listed, nor judged again.
+    """
     rows = await conn.fetch(
         """
         SELECT e.vendor_id, e.result, array_remove(array_agg(a.day ORDER BY a.day), NULL) AS attended
         FROM enrolment e LEFT JOIN attendance a ON a.class_id = e.class_id AND a.vendor_id = e.vendor_id
-        WHERE e.class_id = $1
+        WHERE e.class_id = $1 AND e.sessions_attended IS NULL
         GROUP BY e.vendor_id, e.result
         ORDER BY e.vendor_id
         """,
@@ -109,8 +112,10 @@ async def count_results(conn: Connection, class_id: UUID) -> tuple[int, int]:
     return row["completed"], row["not_completed"]
 
 
-async def find_record(conn: Connection, vendor_id: UUID) -> list[tuple[TrainingClass, Enrolment]]:
-    """The classes a vendor had or has a place in, the last opened first, with what came of it."""
+async def find_record(conn: Connection, vendor_ids: Sequence[UUID]) -> list[tuple[TrainingClass, Enrolment]]:
+    """The classes in which one of these ids of a person had or has a place, the last opened first, with what came of
+    it.
+    """
     rows = await conn.fetch(
         """
         SELECT c.class_id, c.course, c.title, c.area, c.kind, c.days, c.places, c.rule, c.state, c.version,
@@ -118,21 +123,23 @@ async def find_record(conn: Connection, vendor_id: UUID) -> list[tuple[TrainingC
                 SELECT a.day FROM attendance a WHERE a.class_id = e.class_id AND a.vendor_id = e.vendor_id
             ) AS attended
         FROM enrolment e JOIN training_class c ON c.class_id = e.class_id
-        WHERE e.vendor_id = $1
-        ORDER BY c.class_id DESC
+        WHERE e.vendor_id = ANY($1::uuid[])
+        ORDER BY c.class_id DESC, e.vendor_id
         """,
-        vendor_id,
+        vendor_ids,
     )
     return [(read_class(row), _enrolment(row)) for row in rows]
 
 
 async def digest_completions(conn: Connection) -> tuple[int, str]:
-    """Vendors with a valid completion, and the sha256 over their ids, a line each, sorted."""
+    """Vendors with a valid completion who are not erased, and the sha256 over their ids, a line each, sorted."""
     row = await conn.fetchrow(
         """
         SELECT count(*) AS vendors, encode(sha256(convert_to(coalesce(string_agg(
             vendor_id || E'\\n', '' ORDER BY vendor_id), ''), 'UTF8')), 'hex') AS digest
-        FROM (SELECT DISTINCT vendor_id FROM enrolment WHERE result = 'completed') AS completed
+        FROM (
+            SELECT DISTINCT vendor_id FROM enrolment WHERE result = 'completed' AND sessions_attended IS NULL
+        ) AS completed
         """
     )
     assert row is not None

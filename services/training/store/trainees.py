@@ -6,6 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from services.training.domain import Standing, TrainingClass
+from services.training.invitations import Newcomer
 from shared.db import Connection
 from shared.events.training import TrainingInvited
 
@@ -19,11 +20,15 @@ class Invitation(NamedTuple):
 
 
 async def add_trainees(conn: Connection, vendor_ids: Sequence[UUID]) -> set[UUID]:
-    """Begin a training record, at version 0, for each vendor that has none. Returns those begun now."""
+    """Begin a training record, at version 0, for each vendor that has none and is not erased. Returns those begun
+    now.
+    """
     rows = await conn.fetch(
         """
         INSERT INTO trainee (vendor_id, version)
-        SELECT vendor_id, 0 FROM unnest($1::uuid[]) AS new (vendor_id) ORDER BY vendor_id
+        SELECT new.vendor_id, 0 FROM unnest($1::uuid[]) AS new (vendor_id)
+        WHERE NOT EXISTS (SELECT FROM erased_vendor AS e WHERE e.vendor_id = new.vendor_id)
+        ORDER BY new.vendor_id
         ON CONFLICT (vendor_id) DO NOTHING
         RETURNING vendor_id
         """,
@@ -33,10 +38,13 @@ async def add_trainees(conn: Connection, vendor_ids: Sequence[UUID]) -> set[UUID
 
 
 async def lock_trainees(conn: Connection, vendor_ids: Iterable[UUID]) -> dict[UUID, int]:
-    """Lock the training records of those vendors that have one, in the order of their ids. Gives their versions."""
+    """Lock the training records of those vendors that have one, in the order of their ids. Gives their versions.
+
+    An erased person's record takes nothing more, so it is left out.
+    """
     rows = await conn.fetch(
         """
-        SELECT vendor_id, version FROM trainee WHERE vendor_id = ANY($1::uuid[])
+        SELECT vendor_id, version FROM trainee WHERE vendor_id = ANY($1::uuid[]) AND erased_at IS NULL
         ORDER BY vendor_id FOR NO KEY UPDATE
         """,
         list(vendor_ids),
@@ -58,14 +66,21 @@ async def save_trainee_versions(conn: Connection, versions: Mapping[UUID, int]) 
 
 
 async def find_standings(conn: Connection, course: str, vendor_ids: Iterable[UUID]) -> dict[UUID, Standing]:
-    """How these vendors stand in a course; those who never enrolled are left out."""
+    """How these vendors stand in a course, under whichever of their ids; those who never enrolled are left out."""
     rows = await conn.fetch(
         """
-        SELECT e.vendor_id, min(c.class_id::text) FILTER (WHERE c.state = 'open')::uuid AS open_class,
+        SELECT ids.vendor_id, min(c.class_id::text) FILTER (WHERE c.state = 'open')::uuid AS open_class,
             count(*) FILTER (WHERE e.result = 'completed') > 0 AS completed
-        FROM enrolment e JOIN training_class c ON c.class_id = e.class_id
-        WHERE c.course = $1 AND e.vendor_id = ANY($2::uuid[])
-        GROUP BY e.vendor_id
+        FROM (
+            SELECT id AS vendor_id, id AS any_id FROM unnest($2::uuid[]) AS asked (id)
+            UNION
+            SELECT f.vendor_id, m.vendor_id FROM family f JOIN family m ON m.person_id = f.person_id
+            WHERE f.vendor_id = ANY($2::uuid[])
+        ) AS ids
+        JOIN enrolment e ON e.vendor_id = ids.any_id
+        JOIN training_class c ON c.class_id = e.class_id
+        WHERE c.course = $1
+        GROUP BY ids.vendor_id
         """,
         course,
         list(vendor_ids),
@@ -86,11 +101,14 @@ async def find_waiting(conn: Connection, opened: TrainingClass) -> list[UUID]:
     """Vendors of the class's area who were invited to wait and still do, the longest waiting first.
 
     As many as the class has places; those with a place in an open class of the course, or done with it, are left out.
+    Of a person with several ids one waits: none when any was invited to a class, else the id that stands for the
+    person, else the least.
     """
     rows = await conn.fetch(
         """
         SELECT i.vendor_id
         FROM invitation i JOIN vendor v ON v.vendor_id = i.vendor_id
+            LEFT JOIN family f ON f.vendor_id = i.vendor_id
         WHERE i.course = $1 AND i.class_id IS NULL
             -- the area itself and all below it: '.' sorts before '/'
             AND v.kelurahan >= $2 AND v.kelurahan < $2 || '/'
@@ -98,6 +116,15 @@ async def find_waiting(conn: Connection, opened: TrainingClass) -> list[UUID]:
                 SELECT FROM enrolment e JOIN training_class c ON c.class_id = e.class_id
                 WHERE e.vendor_id = i.vendor_id AND c.course = i.course
                     AND (c.state = 'open' OR e.result = 'completed'))
+            AND (f.person_id IS NULL OR NOT EXISTS (
+                SELECT FROM family m
+                    LEFT JOIN invitation o ON o.vendor_id = m.vendor_id AND o.course = i.course
+                    LEFT JOIN enrolment e ON e.vendor_id = m.vendor_id
+                    LEFT JOIN training_class c ON c.class_id = e.class_id AND c.course = i.course
+                WHERE m.person_id = f.person_id AND m.vendor_id <> i.vendor_id AND (
+                    o.class_id IS NOT NULL OR c.state = 'open' OR (c.class_id IS NOT NULL AND e.result = 'completed')
+                    OR (o.vendor_id IS NOT NULL AND i.vendor_id <> f.person_id
+                        AND (m.vendor_id = f.person_id OR m.vendor_id < i.vendor_id)))))
         ORDER BY i.invited_at, i.vendor_id
         LIMIT $3
         """,
@@ -127,13 +154,56 @@ async def save_invitations(conn: Connection, invitations: Sequence[TrainingInvit
     )
 
 
-async def find_invitations(conn: Connection, vendor_id: UUID) -> list[Invitation]:
-    """A vendor's invitations, the latest first."""
+async def find_known(conn: Connection, course: str, vendor_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of these vendors who are known already under another id: as one invited to this course, or enrolled in
+    one of its classes.
+    """
+    rows = await conn.fetch(
+        """
+        SELECT f.vendor_id FROM family f
+        WHERE f.vendor_id = ANY($2::uuid[]) AND EXISTS (
+            SELECT FROM family m
+                LEFT JOIN invitation i ON i.vendor_id = m.vendor_id AND i.course = $1
+                LEFT JOIN enrolment e ON e.vendor_id = m.vendor_id
+                LEFT JOIN training_class c ON c.class_id = e.class_id AND c.course = $1
+            WHERE m.person_id = f.person_id AND m.vendor_id <> f.vendor_id
+                AND (i.vendor_id IS NOT NULL OR c.class_id IS NOT NULL))
+        """,
+        course,
+        vendor_ids,
+    )
+    return {row["vendor_id"] for row in rows}
+
+
+async def find_uninvited(conn: Connection, course: str, vendor_ids: Iterable[UUID]) -> list[Newcomer]:
+    """Those of these vendors who were never invited to this course and had no place in one of its classes, and who are
+    no person that is known under another id.
+    """
+    rows = await conn.fetch(
+        """
+        SELECT v.vendor_id, v.kelurahan
+        FROM trainee t JOIN vendor v ON v.vendor_id = t.vendor_id
+        WHERE t.vendor_id = ANY($2::uuid[]) AND t.erased_at IS NULL
+            AND NOT EXISTS (SELECT FROM invitation i WHERE i.vendor_id = t.vendor_id AND i.course = $1)
+            AND NOT EXISTS (
+                SELECT FROM enrolment e JOIN training_class c ON c.class_id = e.class_id
+                WHERE e.vendor_id = t.vendor_id AND c.course = $1)
+            AND NOT EXISTS (SELECT FROM family f WHERE f.vendor_id = t.vendor_id)
+        ORDER BY v.vendor_id
+        """,
+        course,
+        list(vendor_ids),
+    )
+    return [Newcomer(row["vendor_id"], row["kelurahan"]) for row in rows]
+
+
+async def find_invitations(conn: Connection, vendor_ids: Sequence[UUID]) -> list[Invitation]:
+    """Invitations under these ids of one person, the latest first."""
     rows = await conn.fetch(
         """
         SELECT course, class_id, coalesce(class_invited_at, invited_at) AS invited_at
-        FROM invitation WHERE vendor_id = $1 ORDER BY 3 DESC, course
+        FROM invitation WHERE vendor_id = ANY($1::uuid[]) ORDER BY 3 DESC, course
         """,
-        vendor_id,
+        vendor_ids,
     )
     return [Invitation(row["course"], row["class_id"], row["invited_at"]) for row in rows]

@@ -1,0 +1,28 @@
+"""Everything kept here about one person, for the person itself and those entitled to see it (UU PDP, Law 27/2022)."""
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from services.bazaar.api.access import require_entitled
+from services.bazaar.store import personal_data as store
+from shared import families
+from shared.http import EdgeDep
+
+router = APIRouter(prefix="/v1/vendors", tags=["personal data"])
+
+
+@router.get("/{vendor_id}/data")
+async def show_personal_data(edge: EdgeDep, vendor_id: UUID) -> dict[str, Any]:
+    """All that bazaars keep about a person, under each of its ids; a section that is empty says so."""
+    async with edge.read() as conn:
+        await require_entitled(conn, edge.caller, vendor_id)
+        vendor_ids = await families.find_family(conn, vendor_id)
+        return {
+            "service": "bazaar",
+            "vendor_id": vendor_id,
+            "registrations_of_the_person": vendor_ids,
+            "collected_at": edge.now,
+            "sections": await store.collect(conn, vendor_ids),
+        }

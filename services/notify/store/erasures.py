@@ -1,0 +1,65 @@
+"""Erasing a person: what goes, what stays as figures, and who is erased."""
+
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from shared import dead_letters
+from shared.db import Connection
+
+PEOPLE = "notify.people"
+"""The lock under which people are merged, parted and erased; whoever writes of people shares it, and looks first who is
+erased. Cards, events and erasures come on different topics, so they really run beside each other.
+
+Not what comes on the topic of the erasures itself: of one person that comes one after the other, and a batch that
+shares the lock and then finds an erasure would wait for all others that do, as they for it.
+"""
+
+VENDOR_TOPICS = ("lapak.vendor.contact.v1", "lapak.vendor.events.v1", "lapak.training.events.v1")
+"""Topics read here whose records are keyed by the vendor."""
+
+
+class Counts(NamedTuple):
+    """Of one id: kind of record -> how many were erased, and how many stay without the person."""
+
+    erased: dict[str, int]
+    kept: dict[str, int]
+
+
+async def erase_vendor(conn: Connection, vendor_id: UUID, *, now: datetime) -> Counts:
+    """Erase what is kept of an id: the address, what messages were made from, what operators noted beside them.
+
+    That a message was planned, sent or not, and when, stays as a figure under an id that leads to nobody; so does who
+    was shown the person's data.
+    """
+    erased = {
+        "contacts": await conn.execute(
+            "WITH forgotten AS (DELETE FROM forgotten_contact WHERE vendor_id = $1 RETURNING vendor_id), "
+            "known AS (DELETE FROM contact WHERE vendor_id = $1 RETURNING vendor_id) "
+            "SELECT vendor_id FROM forgotten UNION SELECT vendor_id FROM known",
+            vendor_id,
+        ),
+        "vendor_copies": await conn.execute("DELETE FROM vendor WHERE vendor_id = $1", vendor_id),
+        "message_texts": await conn.execute(
+            "UPDATE notification SET params = '{}', language = NULL "
+            "WHERE vendor_id = $1 AND (params <> '{}' OR language IS NOT NULL)",
+            vendor_id,
+        ),
+        "attempt_notes": await conn.execute(
+            "UPDATE attempt SET note = NULL FROM notification AS n "
+            "WHERE n.id = attempt.notification_id AND n.vendor_id = $1 AND attempt.note IS NOT NULL",
+            vendor_id,
+        ),
+    }
+    kept = await conn.fetchrow(
+        "SELECT (SELECT count(*) FROM notification WHERE vendor_id = $1) AS messages, "
+        "(SELECT count(*) FROM disclosure WHERE vendor_id = $1) AS disclosures",
+        vendor_id,
+    )
+    letters = await dead_letters.erase(conn, VENDOR_TOPICS, str(vendor_id), now=now)
+    counts = {kind: _count(status) for kind, status in erased.items()}
+    return Counts({**counts, "dead_letters": letters}, dict(kept or {}))
+
+
+def _count(status: str) -> int:
+    return int(status.rpartition(" ")[2])

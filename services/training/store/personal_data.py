@@ -1,0 +1,71 @@
+"""Everything kept about a person."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from shared.db import Connection
+
+
+async def collect(conn: Connection, vendor_ids: Sequence[UUID]) -> dict[str, Any]:
+    """All that is kept under these ids, by section. What is copied from the registry is said to be a copy."""
+    return {
+        name: {
+            "meaning": {"id": section.meaning_id, "en": section.meaning_en},
+            "data": [dict(row) for row in await conn.fetch(section.query, list(vendor_ids))],
+        }
+        for name, section in SECTIONS.items()
+    }
+
+
+class Section(NamedTuple):
+    """A section: what it means to the person, in Indonesian and English, and where it is read."""
+
+    meaning_id: str
+    meaning_en: str
+    query: str
+
+
+SECTIONS = {
+    "registration_copy": Section(
+        "Salinan dari pendaftaran Anda: tempat tinggal, kategori dan pengampu.",
+        "A copy of your registration: where you live, your category, who coaches you.",
+        """
+        SELECT vendor_id, kelurahan, rw, category, agency FROM vendor WHERE vendor_id = ANY($1::uuid[])
+        ORDER BY vendor_id
+    """,
+    ),
+    "merges": Section(
+        "Pendaftaran Anda yang digabung karena orangnya sama.",
+        "Registrations of yours that were merged because they are one person.",
+        """
+        SELECT vendor_id, into_id AS merged_into FROM merge
+        WHERE vendor_id = ANY($1::uuid[]) OR into_id = ANY($1::uuid[]) ORDER BY vendor_id
+    """,
+    ),
+    "invitations": Section(
+        "Undangan pelatihan untuk Anda.",
+        "Your invitations to training.",
+        """
+        SELECT vendor_id, course, class_id, invited_at, class_invited_at FROM invitation
+        WHERE vendor_id = ANY($1::uuid[]) ORDER BY invited_at, course, vendor_id
+    """,
+    ),
+    "enrolments": Section(
+        "Kelas yang Anda ikuti dan hasilnya.",
+        "The classes you had a place in, and the results.",
+        """
+        SELECT e.class_id, c.course, c.title, c.days, c.state, e.vendor_id, e.enrolled_at, e.result, e.result_at
+        FROM enrolment e JOIN training_class c ON c.class_id = e.class_id
+        WHERE e.vendor_id = ANY($1::uuid[]) ORDER BY e.class_id, e.vendor_id
+    """,
+    ),
+    "attendances": Section(
+        "Pertemuan yang Anda hadiri.",
+        "The sessions you attended.",
+        """
+        SELECT class_id, vendor_id, day, recorded_at FROM attendance WHERE vendor_id = ANY($1::uuid[])
+        ORDER BY day, class_id
+    """,
+    ),
+}
