@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from services.vendor.keys import COLUMNS, KeysInUse, reindex
+from services.vendor.keys import COLUMNS, KeysInUse, reindex, require_held
 from shared.clock import Clock
 from shared.crypto import Sealer, UnknownKey
 from shared.db import open_database
@@ -71,6 +71,8 @@ async def _rotate(name: str, settings: ServiceSettings, *, index: bool) -> None:
     sealer = Sealer(settings.secret_keys)
     database = await open_database(settings.database, size=2, name="lapak-rotate-keys")
     try:
+        if name == "vendor":
+            await require_held(database, sealer)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         with Progress(*columns, console=console) as progress:
             for column in (*(COLUMNS if name == "vendor" else ()), DEAD_LETTERS):

@@ -44,6 +44,8 @@ class Sealer:
                 raise ValueError("a key id has 1 to 255 bytes")
         self.current = next(iter(raw))
         self._seals = {key_id: AESGCM(_derive(secret, b"lapak seal")) for key_id, secret in raw.items()}
+        self.fingerprints = [_derive(secret, b"lapak key fingerprint") for secret in raw.values()]
+        """Of each key, the current first: tells whether two hold the same key, and nothing about it."""
         self._index = _derive(raw[list(raw)[-1]], b"lapak blind index")
 
     def seal(self, plain: bytes, context: bytes = b"") -> bytes:

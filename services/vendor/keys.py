@@ -10,7 +10,7 @@ from shared.crypto import Sealer
 from shared.db import Database
 from shared.service import Platform, StartRefused
 
-__all__ = ["COLUMNS", "KeysInUse", "check_index_key", "reindex"]
+__all__ = ["COLUMNS", "KeysInUse", "check_index_key", "reindex", "require_held"]
 
 BATCH_ROWS = 1_000
 COLUMNS = (store.SEALED_NIK, SEALED_VALUES, SEALED_MERGES)
@@ -18,17 +18,28 @@ COLUMNS = (store.SEALED_NIK, SEALED_VALUES, SEALED_MERGES)
 
 
 class KeysInUse(RuntimeError):
-    """The blind indexes cannot be made anew now; the text says why and what to do."""
+    """Keys cannot be changed now; the text says why and what to do."""
 
 
 async def check_index_key(platform: Platform) -> None:
     """Refuse to start with keys that would not find the NIK that are registered. Raises `StartRefused`."""
     async with platform.database.transaction() as conn:
-        kept = await store.keep_fingerprint(conn, platform.sealer.index_fingerprint)
+        kept = await store.keep_fingerprint(conn, platform.sealer.index_fingerprint, platform.sealer.fingerprints)
     if kept != platform.sealer.index_fingerprint:
         raise StartRefused(
             "the last key of LAPAK_SECRET_KEYS is not the one that made this database's blind indexes of NIK: put that "
             "key last again, or make the indexes anew with `lapak rotate-keys vendor --reindex`"
+        )
+
+
+async def require_held(database: Database, sealer: Sealer) -> None:
+    """Refuse to seal with a key that a running service does not hold: it could open nothing. Raises `KeysInUse`."""
+    async with database.read() as conn:
+        running, held = await store.count_servers(conn), await store.find_held(conn)
+    if running and sealer.fingerprints[0] not in held:
+        raise KeysInUse(
+            f"The vendor service that runs on this database was started without the key {sealer.current}; put it first "
+            "in LAPAK_SECRET_KEYS there too, restart every instance, then start this again."
         )
 
 
@@ -44,7 +55,7 @@ async def reindex(database: Database, keys: dict[str, str], on_progress: Callabl
         if await store.count_servers(conn):
             raise KeysInUse("The vendor service runs on this database; stop every instance, then start this again.")
         total, done, last = await store.lock_vendors(conn), 0, UUID(int=0)
-        await store.keep_fingerprint(conn, opener.index_fingerprint)
+        await store.keep_fingerprint(conn, opener.index_fingerprint, opener.fingerprints)
         while rows := await store.find_sealed_niks(conn, last, BATCH_ROWS):
             niks = [(vendor_id, opener.open(sealed, vendor_id.bytes).decode()) for vendor_id, sealed in rows]
             indexes = [(vendor_id, indexer.blind_index(nik)) for vendor_id, nik in niks]

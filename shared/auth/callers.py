@@ -106,4 +106,4 @@ class Caller:
         """Refuse everybody but this vendor itself and officers (whose area the route checks where it knows it)."""
         if self.has("officer") or (self.has("vendor") and self.vendor_id == vendor_id):
             return
-        raise NotOwnData("A vendor token sees and changes its own data only.")
+        raise NotOwnData("This is for the vendor itself and for officers of its area.")

@@ -76,8 +76,9 @@ async def test_a_service_with_the_wrong_keys_does_not_start(registry: Registry, 
         await check_index_key(with_keys(registry, serve, ONLY_NEW)[1])
 
 
-async def test_indexes_are_not_made_anew_under_a_running_service(registry: Registry) -> None:
+async def test_indexes_are_not_made_anew_under_a_running_service(registry: Registry, serve: Serve) -> None:
     await registry.register(1)
+    await check_index_key(with_keys(registry, serve, BOTH)[1])
     running = await open_database(registry.dsn, size=1, name="lapak-vendor")
     try:
         before = await registry.value("SELECT nik_index FROM vendor")
@@ -87,6 +88,23 @@ async def test_indexes_are_not_made_anew_under_a_running_service(registry: Regis
     assert code == 1
     assert "stop every instance" in said
     assert await registry.value("SELECT nik_index FROM vendor") == before
+
+
+async def test_nothing_is_sealed_with_a_key_that_the_running_service_lacks(registry: Registry, serve: Serve) -> None:
+    await registry.register(1)
+    before = await registry.value("SELECT nik_sealed FROM vendor")
+    await check_index_key(with_keys(registry, serve, ONLY_OLD)[1])
+    running = await open_database(registry.dsn, size=1, name="lapak-vendor")
+    try:
+        code, said = await rotate(registry.dsn, BOTH)
+        assert code == 1
+        assert "started without the key new" in said
+        assert await registry.value("SELECT nik_sealed FROM vendor") == before
+        await check_index_key(with_keys(registry, serve, BOTH)[1])
+        assert (await rotate(registry.dsn, BOTH))[0] == 0
+    finally:
+        await running.pool.close()
+    assert await registry.value("SELECT nik_sealed FROM vendor") != before
 
 
 async def test_a_key_that_is_missing_is_named_and_nothing_is_lost(registry: Registry) -> None:

@@ -15,6 +15,7 @@ from shared.crypto import Sealer
 from shared.db import Connection
 from shared.timers import run_due
 from tests.conftest import StandingClock
+from tests.integration.backbone import until
 from tests.integration.vendor import (
     KARANG_ANYAR,
     PENJARINGAN,
@@ -39,8 +40,23 @@ def siti(number: int, **more: str | None) -> dict[str, str | None]:
     return {"name": "Siti Aminah", "street": f"Jalan Contoh {number}", "phone": f"0813{number:08d}", **more}
 
 
+async def undisturbed(registry: Registry) -> None:
+    """Wait for transactions of other databases (the next test's is being made): the walk leaves alone what is younger
+    than the oldest transaction of the whole server."""
+
+    async def alone() -> bool:
+        sql = (
+            "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname <> current_database() "
+            "AND (backend_xid IS NOT NULL OR backend_xmin IS NOT NULL))"
+        )
+        return bool(await registry.value(sql))
+
+    await until(alone)
+
+
 async def walked(registry: Registry, *, size: int = 200) -> int:
     """Walk until everybody was compared; in how many stretches."""
+    await undisturbed(registry)
     stretches = 0
     while True:
         async with registry.database.transaction() as conn:
@@ -121,6 +137,7 @@ async def test_stretches_add_up_to_the_same_pairs_and_an_aborted_one_is_walked_a
             assert await walk(conn, sealer=registry.sealer, now=registry.clock.now(), size=2)
             raise RuntimeError
 
+    await undisturbed(registry)
     with pytest.raises(RuntimeError):
         await cut_off()
     assert await registry.value("SELECT count(*) FROM duplicate") == 0
@@ -196,6 +213,7 @@ async def test_the_timer_walks_on_at_once_while_there_are_more_and_then_pauses(r
     await couple(registry)
     timers = {TIMER: walk_by_timer(registry.sealer)}
     now = registry.clock.now()
+    await undisturbed(registry)
     assert await run_due(registry.database, timers, now)
     assert await registry.value("SELECT due_at FROM timer WHERE kind = $1", TIMER) == now
     assert await run_due(registry.database, timers, now)

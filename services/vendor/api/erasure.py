@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
 from fastapi import APIRouter, Response
@@ -36,8 +36,8 @@ class ReasonMissing(Refused):
     code = "reason-missing"
     status = 422
 
-    def __init__(self) -> None:
-        super().__init__("A registrar names the reason: asked-by-person, complaint, legal-order or to-decide.")
+    def __init__(self, reasons: Sequence[str]) -> None:
+        super().__init__(f"A registrar names the reason: {', '.join(reasons)}.", reasons=list(reasons))
 
 
 class ErasureBody(BaseModel):
@@ -130,7 +130,7 @@ async def get_data(
         if not (caller.has("vendor") and caller.vendor_id in await find_family(conn, vendor_id)):
             caller.require("registrar")
             if reason is None:
-                raise ReasonMissing
+                raise ReasonMissing(get_args(LookReason))
             await see_vendor(conn, caller, vendor_id)
         collected = await person.collect_person(
             conn, vendor_id, actor=caller.subject, reason=reason, now=edge.now, sealer=edge.platform.sealer
@@ -147,7 +147,7 @@ async def erase(vendor_id: UUID, body: ErasureBody, edge: EdgeDep) -> Response:
     if not own:
         caller.require("registrar")
         if body.reason is None:
-            raise ReasonMissing
+            raise ReasonMissing(get_args(ErasureReason))
     within = None if own else officer_area(caller)
 
     async def act(conn: Connection) -> ErasureAsked:

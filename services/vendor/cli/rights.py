@@ -25,7 +25,11 @@ console = Console(stderr=True)
 
 
 class NotAnswered(Exception):
-    """A service that could not be asked, or refused; the text says why."""
+    """A service that could not be asked, or `refused`; the text says why."""
+
+    def __init__(self, why: str, *, refused: bool = False) -> None:
+        super().__init__(why)
+        self.refused = refused
 
 
 @app.callback()
@@ -79,6 +83,8 @@ def export(
                 gathered[name] = _ask(client, f"{url}/v1/vendors/{vendor_id}/data", params).json()
                 _say(f"{name}: {len(gathered[name].get('sections', ()))} sections")
             except NotAnswered as error:
+                if name == "vendor" and error.refused:  # who may not ask the registry is not to ask the others either
+                    raise _ended(EXIT_NOTHING, f"{error}; nothing was written.") from error
                 missing[name] = str(error)
                 _say(f"{name}: NOT in the file: {error}")
         if not gathered:
@@ -157,7 +163,7 @@ def _ask(client: httpx.Client, url: str, params: dict[str, str]) -> httpx.Respon
         return answer
     try:
         problem = answer.json()
-        raise NotAnswered(f"refused ({problem['code']}): {problem['detail']}")
+        raise NotAnswered(f"refused ({problem['code']}): {problem['detail']}", refused=answer.status_code < 500)
     except (json.JSONDecodeError, KeyError, TypeError):
         raise NotAnswered(f"answered {answer.status_code}") from None
 

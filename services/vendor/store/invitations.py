@@ -172,9 +172,10 @@ async def find_exhibitions(conn: Connection, area: str, after: UUID | None, limi
     return [_exhibition(row) for row in rows]
 
 
-# Vendors who stand for their person and may be offered something. `person` leads every registration that matters here
-# up to the one that stands for its person now: who was invited under a registration that was merged since is invited,
-# and the last assessment of any of a person's registrations counts.
+# Vendors who stand for their person and may be offered something; whoever withdrew the consent to news is left alone.
+# `person` leads every registration that matters here up to the one that stands for its person now: who was invited
+# under a registration that was merged since is invited, and the last assessment of any of a person's registrations
+# counts.
 FIND_CANDIDATES = """
 WITH RECURSIVE known AS (
     SELECT vendor_id FROM invitation WHERE exhibition_id = $1
@@ -197,6 +198,10 @@ WHERE erased_at IS NULL AND merged_into IS NULL AND suspended_because IS NULL
   AND ($4::boolean IS NULL
        OR $4 = coalesce((SELECT r.ready FROM readiness AS r WHERE r.vendor_id = v.vendor_id), false))
   AND ($5::uuid[] IS NULL OR vendor_id = ANY($5))
+  AND coalesce((
+    SELECT c.given FROM consent AS c WHERE c.vendor_id = v.vendor_id AND c.purpose = 'messages'
+    ORDER BY c.at DESC, c.consent_id DESC LIMIT 1
+  ), true)
   AND NOT EXISTS (
     SELECT FROM invitation AS i JOIN person AS p ON p.start = i.vendor_id
     WHERE i.exhibition_id = $1 AND p.vendor_id = v.vendor_id
@@ -209,7 +214,7 @@ LIMIT $6
 async def find_candidates(conn: Connection, exhibition_id: UUID, choice: Choice, limit: int) -> tuple[int, list[UUID]]:
     """How many vendors a choice would invite, and in the order of their ids the first of them, at most `limit`.
 
-    Those invited already, suspended, erased or retired are left out.
+    Those invited already, suspended, erased or retired, and those who withdrew their consent to news, are left out.
     """
     rows = await conn.fetch(
         FIND_CANDIDATES, exhibition_id, choice.area, choice.category, choice.ready, choice.vendor_ids, limit

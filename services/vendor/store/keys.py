@@ -6,7 +6,15 @@ from uuid import UUID
 from shared.db import Connection
 from shared.resealing import SealedColumn
 
-__all__ = ["SEALED_NIK", "count_servers", "find_sealed_niks", "keep_fingerprint", "lock_vendors", "save_indexes"]
+__all__ = [
+    "SEALED_NIK",
+    "count_servers",
+    "find_held",
+    "find_sealed_niks",
+    "keep_fingerprint",
+    "lock_vendors",
+    "save_indexes",
+]
 
 SEALED_NIK = SealedColumn(
     "NIK",
@@ -18,11 +26,21 @@ SEALED_NIK = SealedColumn(
 )
 
 
-async def keep_fingerprint(conn: Connection, fingerprint: bytes) -> bytes:
-    """The fingerprint of the key that made the blind indexes; this one when there was none yet."""
-    await conn.execute("INSERT INTO index_key (fingerprint) VALUES ($1) ON CONFLICT DO NOTHING", fingerprint)
-    kept: bytes = await conn.fetchval("SELECT fingerprint FROM index_key")
+async def keep_fingerprint(conn: Connection, fingerprint: bytes, held: Sequence[bytes]) -> bytes:
+    """The fingerprint of the key that made the blind indexes; this one when there was none yet. Notes the keys held."""
+    kept: bytes = await conn.fetchval(
+        "INSERT INTO index_key AS k (fingerprint, held) VALUES ($1, $2) "
+        "ON CONFLICT (singleton) DO UPDATE SET held = excluded.held RETURNING k.fingerprint",
+        fingerprint,
+        held,
+    )
     return kept
+
+
+async def find_held(conn: Connection) -> list[bytes]:
+    """Fingerprints of the keys of the service that started last."""
+    held: list[bytes] | None = await conn.fetchval("SELECT held FROM index_key")
+    return held or []
 
 
 async def count_servers(conn: Connection) -> int:
