@@ -27,14 +27,14 @@ from services.notify.domain import (
     ReasonMissing,
     SettleNotification,
     State,
-    VendorNotKept,
 )
 from services.notify.rendering import TemplateFault, render
 from services.notify.store import copies, intents, lookups, personal_data
 from shared import families
-from shared.auth import Caller, covers
+from shared.auth import Caller
 from shared.db import Connection
 from shared.http import LIMIT_DEFAULT, After, EdgeDep, Limit, page, read_cursor
+from shared.personal_data import VendorNotKept, require_entitled
 
 __all__ = ["router"]
 
@@ -111,8 +111,7 @@ async def show_personal_data(vendor_id: UUID, edge: EdgeDep, reason: LookReason 
     async with edge.platform.database.transaction() as conn:
         if await families.find_erased(conn, [vendor_id]):
             raise VendorNotKept("Nothing is kept here of this vendor.")
-        if not (caller.has("vendor") and caller.vendor_id == vendor_id):
-            await _require_registrar(conn, caller, vendor_id)
+        if not require_entitled(caller, vendor_id, await copies.find_kelurahan(conn, vendor_id)):
             if reason is None:
                 raise ReasonMissing
             await personal_data.add_disclosure(conn, vendor_id, caller.subject, reason, edge.now)
@@ -165,16 +164,6 @@ def _may_read(caller: Caller, vendor_id: UUID | None) -> None:
     if vendor_id is not None and caller.has("vendor") and caller.vendor_id == vendor_id:
         return
     caller.require(*READERS)
-
-
-async def _require_registrar(conn: Connection, caller: Caller, vendor_id: UUID) -> None:
-    """Refuse everybody but a registrar of where the vendor lives."""
-    if not caller.has("officer"):
-        caller.require_vendor(vendor_id)
-    caller.require("registrar")
-    kelurahan = await copies.find_kelurahan(conn, vendor_id)
-    if kelurahan is None or caller.area is None or not covers(caller.area, kelurahan):
-        raise VendorNotKept("No vendor of your area has this id.")
 
 
 async def _written(conn: Connection, row: dict[str, Any], contact: Contact | None) -> Any:

@@ -381,12 +381,6 @@ class ReasonMissing(Refused):
         super().__init__(f"A registrar names the reason: {', '.join(get_args(LookReason))}.")
 
 
-class VendorNotKept(NotFound):
-    """Nothing is kept here of such a vendor, it is erased, or it lives outside the caller's area."""
-
-    code = "vendor-unknown"
-
-
 class NotUnknown(Refused):
     """The notification's outcome is known, or it has not been tried yet."""
 

@@ -21,7 +21,6 @@ from services.training.domain import (
     TakeAttendance,
     TraineeNotFound,
     TrainingClass,
-    VendorNotKept,
 )
 from services.training.store import classes, personal_data, registry, rosters, trainees
 from shared import families
@@ -31,6 +30,7 @@ from shared.events.training import TrainingCompleted, TrainingNotCompleted
 from shared.events.values import AreaCode
 from shared.http import LIMIT_DEFAULT, After, EdgeDep, Limit, page, read_cursor
 from shared.ids import new_id
+from shared.personal_data import VendorNotKept, require_entitled
 
 router = APIRouter(prefix="/v1", tags=["training"])
 
@@ -331,14 +331,7 @@ async def _require_class_area(conn: Connection, caller: Caller, class_id: UUID) 
 async def _require_entitled(conn: Connection, caller: Caller, vendor_id: UUID) -> None:
     if await families.find_erased(conn, [vendor_id]):
         raise VendorNotKept("Nothing is kept here of this vendor.")
-    if caller.has("vendor") and caller.vendor_id == vendor_id:
-        return
-    if not caller.has("officer"):
-        caller.require_vendor(vendor_id)
-    caller.require("registrar")
-    kelurahan = await registry.find_kelurahan(conn, vendor_id)
-    if kelurahan is None or not _serves(caller, kelurahan):
-        raise VendorNotKept("No vendor of your area has this id.")
+    require_entitled(caller, vendor_id, await registry.find_kelurahan(conn, vendor_id))
 
 
 def _serves(caller: Caller, area: str) -> bool:

@@ -108,12 +108,6 @@ class TraineeNotFound(NotFound):
     code = "unknown-vendor"
 
 
-class VendorNotKept(NotFound):
-    """Nothing is kept here of such a vendor, it is erased, or it lives outside the caller's area."""
-
-    code = "vendor-unknown"
-
-
 class NoSuchSession(Refused):
     """The class has no session on that day."""
 

@@ -10,26 +10,16 @@ import pytest
 
 from services.vendor.app import create
 from services.vendor.keys import COLUMNS, check_index_key
-from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.db import open_database
 from shared.service import Platform, StartRefused
-from tests.conftest import SECRET_KEYS, FreshDatabase, StandingClock
-from tests.integration.vendor import MakeDatabase, Registry, Serve, nik, ok, person
+from tests.conftest import SECRET_KEYS, FreshDatabase
+from tests.integration.vendor import Registry, Serve, nik, ok, person
 
 NEW = base64.b64encode(bytes(range(100, 132))).decode()
 BOTH = {"new": NEW, **SECRET_KEYS}
 ONLY_NEW = {"new": NEW}
 ONLY_OLD = SECRET_KEYS
-
-
-@pytest.fixture
-async def registry(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Registry:
-    """The registry with its first key."""
-    fresh = await make_database("vendor")
-    return Registry(fresh.dsn, fresh.database, serve(create, fresh), issuer, clock, sealer)
 
 
 async def rotate(dsn: str, keys: dict[str, str], *more: str) -> tuple[int, str]:

@@ -9,17 +9,11 @@ import httpx
 import pytest
 
 from services.vendor.api import exports
-from services.vendor.app import create
 from services.vendor.store.audit import Head, verify_chain
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
-from tests.conftest import StandingClock
 from tests.integration.vendor import (
     KARANG_ANYAR,
     PENJARINGAN,
-    MakeDatabase,
     Registry,
-    Serve,
     at_once,
     nik,
     ok,
@@ -27,14 +21,6 @@ from tests.integration.vendor import (
 )
 
 REASON = {"reason": "identity-check", "reference": "ADUAN/117/2023"}
-
-
-@pytest.fixture
-async def registry(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Registry:
-    fresh = await make_database("vendor")
-    return Registry(fresh.dsn, fresh.database, serve(create, fresh), issuer, clock, sealer)
 
 
 def registrar(registry: Registry, area: str = "31.71") -> str:

@@ -4,28 +4,15 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-import pytest
-
-from services.vendor.app import create
 from services.vendor.handlers.affiliations import watch_affiliation
 from services.vendor.store import affiliations as store
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
 from shared.timers import run_due
 from tests.conftest import StandingClock
-from tests.integration.vendor import KARANG_ANYAR, MakeDatabase, Registry, Serve, at_once, ok
+from tests.integration.vendor import KARANG_ANYAR, Registry, at_once, ok
 
 PAID = {"paid_on": "2023-03-01", "amount_rupiah": 120000, "reference": "KADIN/2023/1"}
 KADIN = {"organisation": "kadin", "payment": PAID}
 TOLD = ("AffiliationStarted", "AffiliationExpiring", "AffiliationLapsed", "AffiliationEnded")
-
-
-@pytest.fixture
-async def registry(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Registry:
-    fresh = await make_database("vendor")
-    return Registry(fresh.dsn, fresh.database, serve(create, fresh), issuer, clock, sealer)
 
 
 async def begin(registry: Registry, vendor_id: UUID, body: dict[str, Any], **more: Any) -> UUID:

@@ -11,24 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 from services.cli import app as cli
-from services.vendor.app import create
 from services.vendor.store import audit
 from services.vendor.store.audit import Broken, Entry, Head, add_entry, verify_chain
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
-from tests.conftest import StandingClock
-from tests.integration.vendor import MakeDatabase, Registry, Serve, ok
+from tests.integration.vendor import Registry, ok
 
 NOW = datetime(2023, 3, 1, 2, 0, 0, 123456, tzinfo=UTC)
 SOMEBODY = UUID("01900000-0000-7000-8000-000000000001")
-
-
-@pytest.fixture
-async def registry(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Registry:
-    fresh = await make_database("vendor")
-    return Registry(fresh.dsn, fresh.database, serve(create, fresh), issuer, clock, sealer)
 
 
 async def write(registry: Registry, count: int, **detail: Any) -> None:

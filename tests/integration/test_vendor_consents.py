@@ -3,21 +3,7 @@
 from typing import Any
 from uuid import UUID, uuid4
 
-import pytest
-
-from services.vendor.app import create
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
-from tests.conftest import StandingClock
-from tests.integration.vendor import MakeDatabase, Registry, Serve, at_once, ok
-
-
-@pytest.fixture
-async def registry(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Registry:
-    fresh = await make_database("vendor")
-    return Registry(fresh.dsn, fresh.database, serve(create, fresh), issuer, clock, sealer)
+from tests.integration.vendor import Registry, at_once, ok
 
 
 def say(purpose: str, *, given: bool, **more: Any) -> dict[str, Any]:

@@ -6,19 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.vendor.app import create
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
-from tests.conftest import StandingClock
-from tests.integration.vendor import PENJARINGAN, MakeDatabase, Registry, Serve, at_once, nik, ok, person
-
-
-@pytest.fixture
-async def registry(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Registry:
-    fresh = await make_database("vendor")
-    return Registry(fresh.dsn, fresh.database, serve(create, fresh), issuer, clock, sealer)
+from tests.integration.vendor import PENJARINGAN, Registry, at_once, nik, ok, person
 
 
 def registrar(registry: Registry, area: str = "31.71") -> str:

@@ -10,29 +10,16 @@ from services.vendor.app import create
 from services.vendor.handlers.duplicates import PAUSE, TIMER, walk, walk_by_timer
 from services.vendor.store import duplicates as store
 from services.vendor.store import merging, vendors
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
 from shared.db import Connection
 from shared.timers import run_due
-from tests.conftest import StandingClock
 from tests.integration.backbone import until
 from tests.integration.vendor import (
     KARANG_ANYAR,
     PENJARINGAN,
-    MakeDatabase,
     Registry,
-    Serve,
     at_once,
     ok,
 )
-
-
-@pytest.fixture
-async def registry(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Registry:
-    fresh = await make_database("vendor")
-    return Registry(fresh.dsn, fresh.database, serve(create, fresh), issuer, clock, sealer)
 
 
 def siti(number: int, **more: str | None) -> dict[str, str | None]:

@@ -2,41 +2,22 @@
 
 from collections.abc import Sequence
 from datetime import date
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
-from services.vendor.app import create
 from services.vendor.domain.eligibility import judge
 from services.vendor.domain.programme import Place
 from services.vendor.domain.rules import FactName
 from services.vendor.store import eligibility as store
 from services.vendor.store.merging import find_family
 from services.vendor.store.programme import save_places
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
 from tests.conftest import StandingClock
-from tests.integration.vendor import PENJARINGAN, MakeDatabase, Registry, Serve, at_once, ok
+from tests.integration.vendor import PENJARINGAN, Registry, at_once, ok
 
 USAHA = {"fact": "kind", "in": ["usaha"]}
-
-
-@pytest.fixture
-async def registry(
-    make_database: MakeDatabase,
-    serve: Serve,
-    issuer: LocalIssuer,
-    clock: StandingClock,
-    sealer: Sealer,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> Registry:
-    monkeypatch.setenv("LAPAK_FILES", str(tmp_path))
-    fresh = await make_database("vendor")
-    return Registry(fresh.dsn, fresh.database, serve(create, fresh), issuer, clock, sealer)
 
 
 async def train(registry: Registry, *vendor_ids: UUID) -> None:

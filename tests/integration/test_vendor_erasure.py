@@ -8,21 +8,17 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-import pytest
 from aiokafka import ConsumerRecord
 from typer.testing import CliRunner
 
 from deploy.local import stack
 from deploy.local.stack import SERVICES
-from services.vendor.app import create
 from services.vendor.cli.rights import app as rights
 from services.vendor.consumers import subscriptions
 from services.vendor.handlers.erasure import TIMER, follow_topic, note_commands_deleted
 from services.vendor.store.person import KEPT, NOUNS
 from shared import dead_letters
-from shared.auth import LocalIssuer
 from shared.consume import Consumer
-from shared.crypto import Sealer
 from shared.events.envelope import Envelope, write_headers
 from shared.events.rights import BazaarDataErased, ErasureReceipt, NotifyDataErased, TrainingDataErased
 from shared.events.vendor import RegisterVendor
@@ -31,9 +27,7 @@ from shared.timers import run_due
 from tests.conftest import StandingClock
 from tests.integration.vendor import (
     PENJARINGAN,
-    MakeDatabase,
     Registry,
-    Serve,
     at_once,
     nik,
     ok,
@@ -41,14 +35,6 @@ from tests.integration.vendor import (
 )
 
 OTHERS: tuple[type[ErasureReceipt], ...] = (TrainingDataErased, BazaarDataErased, NotifyDataErased)
-
-
-@pytest.fixture
-async def registry(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Registry:
-    fresh = await make_database("vendor")
-    return Registry(fresh.dsn, fresh.database, serve(create, fresh), issuer, clock, sealer)
 
 
 def registrar(registry: Registry, area: str = "31.71") -> str:

@@ -16,27 +16,15 @@ import pytest
 import xlsxwriter
 
 from services.vendor import imports
-from services.vendor.app import create
 from services.vendor.domain.registration import Codes, Registration
 from services.vendor.handlers import importing
 from services.vendor.handlers.importing import Asked
 from services.vendor.handlers.registration import register_vendors
 from services.vendor.sheets import open_sheet
 from services.vendor.store.vendors import copy_vendors
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
 from shared.db import Database
 from shared.http.pages import write_cursor
-from tests.conftest import StandingClock
-from tests.integration.vendor import HEADINGS, PENJARINGAN, MakeDatabase, Registry, Serve, nik, ok, row, sheet, until
-
-
-@pytest.fixture
-async def registry(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Registry:
-    fresh = await make_database("vendor")
-    return Registry(fresh.dsn, fresh.database, serve(create, fresh), issuer, clock, sealer)
+from tests.integration.vendor import HEADINGS, PENJARINGAN, MakeDatabase, Registry, nik, ok, row, sheet, until
 
 
 def counts(report: dict[str, Any]) -> tuple[int, int, int, int]:

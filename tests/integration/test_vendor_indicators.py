@@ -7,22 +7,11 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from services.vendor.app import create
 from services.vendor.store.indicators import collect_indicators, erase_indicators
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
 from tests.conftest import StandingClock
-from tests.integration.vendor import PENJARINGAN, MakeDatabase, Registry, Serve, at_once, ok
+from tests.integration.vendor import PENJARINGAN, Registry, at_once, ok
 
 MILLION = 1_000_000
-
-
-@pytest.fixture
-async def registry(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Registry:
-    fresh = await make_database("vendor")
-    return Registry(fresh.dsn, fresh.database, serve(create, fresh), issuer, clock, sealer)
 
 
 async def enter(

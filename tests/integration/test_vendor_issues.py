@@ -5,25 +5,12 @@ import io
 from typing import Any
 from uuid import UUID, uuid4
 
-import pytest
-
-from services.vendor.app import create
 from services.vendor.store import issues as store
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
 from tests.conftest import StandingClock
-from tests.integration.vendor import KARANG_ANYAR, PENJARINGAN, MakeDatabase, Registry, Serve, at_once, ok
+from tests.integration.vendor import KARANG_ANYAR, PENJARINGAN, Registry, at_once, ok
 
 TOLD = ("IssueRaised", "IssueAssigned", "IssueClosed")
 TEXT = "Rahasia: izin Bu Siti tertahan"
-
-
-@pytest.fixture
-async def registry(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Registry:
-    fresh = await make_database("vendor")
-    return Registry(fresh.dsn, fresh.database, serve(create, fresh), issuer, clock, sealer)
 
 
 async def complain(registry: Registry, *, token: str | None = None, **more: Any) -> UUID:

@@ -5,30 +5,16 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.vendor.app import create
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
 from tests.conftest import StandingClock
 from tests.integration.vendor import (
     KARANG_ANYAR,
     PENJARINGAN,
-    MakeDatabase,
     Published,
     Registry,
-    Serve,
     at_once,
     ok,
     person,
 )
-
-
-@pytest.fixture
-async def registry(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Registry:
-    fresh = await make_database("vendor")
-    return Registry(fresh.dsn, fresh.database, serve(create, fresh), issuer, clock, sealer)
-
 
 VERSIONS = ("version", "card_version", "facts_xid")
 

@@ -7,14 +7,11 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from services.vendor.app import create
 from services.vendor.handlers.partners import TIMER, lapse_agreement
 from services.vendor.store import invitations as store
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
 from shared.timers import run_due
 from tests.conftest import StandingClock
-from tests.integration.vendor import KARANG_ANYAR, PENJARINGAN, MakeDatabase, Registry, Serve, at_once, ok
+from tests.integration.vendor import KARANG_ANYAR, PENJARINGAN, Registry, at_once, ok
 
 BANK = {"code": "bank-dki", "name": "Bank DKI", "kind": "bank"}
 CITY = {"area": "31.71", "valid_from": "2023-03-01", "valid_until": "2023-12-31", "topics": ["export"]}
@@ -26,14 +23,6 @@ EXHIBITION = {
     "days": ["2023-04-02", "2023-04-01"],
     "answer_by": "2023-03-10",
 }
-
-
-@pytest.fixture
-async def registry(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Registry:
-    fresh = await make_database("vendor")
-    return Registry(fresh.dsn, fresh.database, serve(create, fresh), issuer, clock, sealer)
 
 
 def stand_at(clock: StandingClock, day: str) -> None:

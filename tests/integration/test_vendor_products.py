@@ -1,19 +1,14 @@
 """Products over HTTP: the public catalogue, a vendor's own, photos, curation; erased and collected."""
 
 import json
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
-from services.vendor.app import create
 from services.vendor.store.products import collect_products, erase_products
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
-from tests.conftest import StandingClock
-from tests.integration.vendor import KARANG_ANYAR, PENJARINGAN, MakeDatabase, Registry, Serve, at_once, ok
+from tests.integration.vendor import KARANG_ANYAR, PENJARINGAN, Registry, at_once, ok
 from tests.unit.test_vendor_pictures import png
 
 ENTRY = {
@@ -26,21 +21,6 @@ ENTRY = {
     "capacity_per_month": 300,
 }
 SCORES = {"quality": 8, "packaging": 6, "labelling": 5, "price": 9, "capacity": 7}
-
-
-@pytest.fixture
-async def registry(
-    make_database: MakeDatabase,
-    serve: Serve,
-    issuer: LocalIssuer,
-    clock: StandingClock,
-    sealer: Sealer,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> Registry:
-    monkeypatch.setenv("LAPAK_FILES", str(tmp_path))
-    fresh = await make_database("vendor")
-    return Registry(fresh.dsn, fresh.database, serve(create, fresh), issuer, clock, sealer)
 
 
 async def draft(registry: Registry, vendor_id: UUID, *, token: str | None = None, **more: Any) -> UUID:

@@ -10,12 +10,9 @@ import asyncpg
 import pytest
 from aiokafka import ConsumerRecord
 
-from services.vendor.app import create
 from services.vendor.consumers import subscriptions
 from services.vendor.store import coaching, programme
-from shared.auth import LocalIssuer
 from shared.consume import Consumer
-from shared.crypto import Sealer
 from shared.events.envelope import Envelope, Event, write_headers
 from shared.events.training import (
     CapitalReferralMoved,
@@ -25,17 +22,9 @@ from shared.events.training import (
 )
 from shared.ids import new_id
 from tests.conftest import StandingClock
-from tests.integration.vendor import PENJARINGAN, MakeDatabase, Registry, Serve, at_once, ok, row, sheet
+from tests.integration.vendor import PENJARINGAN, Registry, at_once, ok, row, sheet
 
 TOPIC = TrainingEnrolled.topic
-
-
-@pytest.fixture
-async def registry(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Registry:
-    fresh = await make_database("vendor")
-    return Registry(fresh.dsn, fresh.database, serve(create, fresh), issuer, clock, sealer)
 
 
 @dataclass

@@ -6,36 +6,22 @@ from uuid import uuid4
 import pytest
 from cryptography.exceptions import InvalidTag
 
-from services.vendor.app import create
 from services.vendor.domain import registration as domain
 from services.vendor.domain.registration import AlreadyRegistered, Codes, Outcome, Registered, Registration
 from services.vendor.handlers import registration as handlers
 from services.vendor.store import vendors as store
 from services.vendor.store.vendors import NewVendor
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
 from shared.ids import new_id
 from tests.conftest import StandingClock
 from tests.integration.vendor import (
     KARANG_ANYAR,
     PENJARINGAN,
-    MakeDatabase,
     Registry,
-    Serve,
     at_once,
     nik,
     ok,
     person,
 )
-
-
-@pytest.fixture
-async def registry(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Registry:
-    fresh = await make_database("vendor")
-    return Registry(fresh.dsn, fresh.database, serve(create, fresh), issuer, clock, sealer)
-
 
 # ---- who registers whom
 

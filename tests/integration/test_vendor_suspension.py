@@ -5,22 +5,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.vendor.app import create
 from services.vendor.handlers.suspension import end_suspension
 from services.vendor.store.suspension import SUSPENSION_END, collect_suspensions, erase_suspensions
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
 from shared.timers import run_due
 from tests.conftest import StandingClock
-from tests.integration.vendor import MakeDatabase, Registry, Serve, at_once, ok
-
-
-@pytest.fixture
-async def registry(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Registry:
-    fresh = await make_database("vendor")
-    return Registry(fresh.dsn, fresh.database, serve(create, fresh), issuer, clock, sealer)
+from tests.integration.vendor import Registry, at_once, ok
 
 
 async def suspend(registry: Registry, vendor_id: UUID, reason: str = "no-show", until: str | None = None) -> UUID:

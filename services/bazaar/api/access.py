@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 from uuid import UUID
 
-from services.bazaar.domain.application import VendorNotKept
 from services.bazaar.store import bazaars, vendors
-from shared import families
+from shared import families, personal_data
 from shared.auth import Caller, OutsideArea, covers
 from shared.db import Connection
 
@@ -40,12 +39,6 @@ async def require_side(conn: Connection, caller: Caller, *, vendor_id: UUID, baz
 async def require_entitled(conn: Connection, caller: Caller, vendor_id: UUID) -> None:
     """Refuse everybody but the vendor itself and a registrar of where it lives; of an erased one there is nothing."""
     if await families.find_erased(conn, [vendor_id]):
-        raise VendorNotKept("Nothing is kept here of this vendor.")
-    if caller.has("vendor") and caller.vendor_id == vendor_id:
-        return
-    if not caller.has("officer"):
-        caller.require_vendor(vendor_id)
-    caller.require("registrar")
+        raise personal_data.VendorNotKept("Nothing is kept here of this vendor.")
     vendor = await vendors.find_vendor(conn, vendor_id)
-    if vendor is None or caller.area is None or not covers(caller.area, vendor.kelurahan):
-        raise VendorNotKept("No vendor of your area has this id.")
+    personal_data.require_entitled(caller, vendor_id, None if vendor is None else vendor.kelurahan)

@@ -48,12 +48,6 @@ class ApplicationUnknown(NotFound):
     code = "application-unknown"
 
 
-class VendorNotKept(NotFound):
-    """Nothing is kept here of such a vendor, it is erased, or it lives outside the caller's area."""
-
-    code = "vendor-unknown"
-
-
 class VendorUnknown(Refused):
     """The vendor is not registered, or the news of it has not arrived here yet."""
 

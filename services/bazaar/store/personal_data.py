@@ -1,29 +1,17 @@
 """Everything kept about a person."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
+from shared import personal_data
 from shared.db import Connection
+from shared.personal_data import Section
 
 
 async def collect(conn: Connection, vendor_ids: Sequence[UUID]) -> dict[str, Any]:
     """All that is kept under these ids, by section. What is copied from other services is said to be a copy."""
-    return {
-        name: {
-            "meaning": {"id": section.meaning_id, "en": section.meaning_en},
-            "data": [dict(row) for row in await conn.fetch(section.query, list(vendor_ids))],
-        }
-        for name, section in SECTIONS.items()
-    }
-
-
-class Section(NamedTuple):
-    """A section: what it means to the person, in Indonesian and English, and where it is read."""
-
-    meaning_id: str
-    meaning_en: str
-    query: str
+    return await personal_data.collect(conn, SECTIONS, vendor_ids)
 
 
 SECTIONS = {
