@@ -144,7 +144,7 @@ async def test_a_trace_goes_from_the_request_through_the_outbox_to_the_event(
 ) -> None:
     trace = uuid4().hex
     async with serving(issuer, database, broker, tmp_path) as service:
-        token = issuer.token("person", ["vendor"])
+        token = issuer.token("officer", ["officer"], area="31")
         answer = await register(service.url, token, make_people(1, seed=71)[0], traceparent=f"00-{trace}-{'1' * 16}-01")
         assert answer.status_code == 201, answer.text
         (headers,) = (await published(broker, {answer.json()["vendor_id"]})).values()
@@ -155,7 +155,7 @@ async def test_sigterm_drains_what_was_accepted_is_published_and_the_exit_code_i
     issuer: LocalIssuer, database: str, broker: str, tmp_path: Path
 ) -> None:
     async with serving(issuer, database, broker, tmp_path) as service:
-        token = issuer.token("person", ["vendor"])
+        token = issuer.token("officer", ["officer"], area="31")
         accepted: set[str] = set()
 
         async def keep_registering(people: list[Person]) -> None:
@@ -199,7 +199,7 @@ async def own_servers() -> AsyncIterator[stack.Running]:
 async def test_without_the_broker_commands_succeed_and_everything_follows_when_it_is_back(
     issuer: LocalIssuer, own_servers: stack.Running, tmp_path: Path
 ) -> None:
-    name, token, people = own_servers.name, issuer.token("person", ["vendor"]), make_people(30, seed=73)
+    name, token, people = own_servers.name, issuer.token("officer", ["officer"], area="31"), make_people(30, seed=73)
     dsn = (await asyncio.to_thread(stack.provision, own_servers))["vendor"]
     async with serving(issuer, dsn, own_servers.kafka, tmp_path) as service:
         first = await register(service.url, token, people[0])
@@ -227,7 +227,7 @@ async def test_a_restarted_database_is_found_again_and_the_service_is_ready_by_i
 ) -> None:
     dsn = (await asyncio.to_thread(stack.provision, own_servers))["vendor"]
     async with serving(issuer, dsn, own_servers.kafka, tmp_path) as service:
-        token, people = issuer.token("person", ["vendor"]), make_people(4, seed=74)
+        token, people = issuer.token("officer", ["officer"], area="31"), make_people(4, seed=74)
         before = [await register(service.url, token, person) for person in people[:2]]
         assert stack.kill(own_servers.name, "postgres")
         assert (await register(service.url, token, people[2])).status_code == 503

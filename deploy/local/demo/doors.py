@@ -41,8 +41,8 @@ class Doors:
         return self._issuer.token(f"vendor-{vendor_id}", ["vendor"], vendor_id=UUID(vendor_id), hours=12)
 
     def person(self) -> str:
-        """A token of somebody who is not registered yet."""
-        return self._issuer.token("new-person", ["vendor"], hours=12)
+        """A token of somebody who is not registered yet; an account registers itself once."""
+        return self._issuer.token(f"new-person-{uuid4()}", ["vendor"], hours=12)
 
     async def get(self, service: str, path: str, token: str | None = None, **query: Any) -> Any:
         """The JSON answer; StackError when it is not a success."""
