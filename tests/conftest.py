@@ -231,6 +231,8 @@ def environment(issuer: LocalIssuer, dsn: str, *, kafka: str = "127.0.0.1:1", po
         "LAPAK_TOKEN_ISSUER": LOCAL_ISSUER,
         "LAPAK_SECRET_KEYS": json.dumps(SECRET_KEYS),
         "LAPAK_DEVELOPMENT": "true",
+        # the default is a folder of the checkout; a test may have chosen one of its own
+        "LAPAK_FILES": os.environ.get("LAPAK_FILES", str(issuer.jwks.parent / "files")),
         "LAPAK_HTTP_IN_FLIGHT_MAX": "1000",  # races are about the rules, not about overload
     }
 
