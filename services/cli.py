@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from services import SERVICES
 from services.bazaar.allocation.cli import allocate
 from services.rotation import rotate_keys
 from services.vendor.cli import app as vendors
@@ -20,7 +21,6 @@ from shared.dead_letters_cli import app as dead_letters
 __all__ = ["main"]
 
 DATABASE_WAIT_SECONDS = 60
-SERVICES = ("vendor", "bazaar", "training", "notify")
 
 app = typer.Typer(
     name="lapak",

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
+from services import SERVICES
 from services.vendor.keys import COLUMNS, KeysInUse, reindex, require_held
 from shared.clock import Clock
 from shared.crypto import Sealer, UnknownKey
@@ -22,7 +23,6 @@ __all__ = ["rotate_keys"]
 
 EXIT_NOT_DONE = 1
 EXIT_WRONG_ARGUMENT = 2
-SERVICES = ("vendor", "bazaar", "training", "notify")
 
 console = Console(stderr=True)
 

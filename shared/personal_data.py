@@ -1,14 +1,28 @@
 """What a service keeps about a person, section by section, in words for the person (UU PDP, Law 27/2022)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
 from shared.auth import Caller, covers
 from shared.db import Connection
-from shared.errors import NotFound
+from shared.errors import NotFound, Refused
 
-__all__ = ["Section", "VendorNotKept", "collect", "require_entitled"]
+__all__ = ["MERGES", "LookReason", "ReasonMissing", "Section", "VendorNotKept", "collect", "require_entitled"]
+
+
+LookReason: TypeAlias = Literal["asked-by-person", "to-decide", "complaint", "legal-order"]
+"""Why a registrar looks at a person's data; kept with who looked."""
+
+
+class ReasonMissing(Refused):
+    """Who acts on another person's data says why."""
+
+    code = "reason-missing"
+    status = 422
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        super().__init__(f"A registrar names the reason: {', '.join(reasons)}.", reasons=list(reasons))
 
 
 class VendorNotKept(NotFound):
@@ -23,6 +37,17 @@ class Section(NamedTuple):
     meaning_id: str
     meaning_en: str
     query: str
+
+
+MERGES = Section(
+    "Pendaftaran Anda yang digabung karena orangnya sama.",
+    "Registrations of yours that were merged because they are one person.",
+    """
+    SELECT vendor_id, into_id AS merged_into FROM merge
+    WHERE vendor_id = ANY($1::uuid[]) OR into_id = ANY($1::uuid[]) ORDER BY vendor_id
+    """,
+)
+"""Of the table that `shared.families` keeps."""
 
 
 async def collect(conn: Connection, sections: Mapping[str, Section], vendor_ids: Sequence[UUID]) -> dict[str, Any]:

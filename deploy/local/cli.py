@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from services import SERVICES
 from shared.clock import JAKARTA
 
 __all__ = ["register"]
@@ -108,8 +109,8 @@ def env(service: Annotated[str, typer.Argument(help="vendor, bazaar, training or
 
     from deploy.local import services, stack
 
-    if service not in stack.SERVICES:
-        errors.print(f"there is no service {service!r}; there are {', '.join(stack.SERVICES)}", markup=False)
+    if service not in SERVICES:
+        errors.print(f"there is no service {service!r}; there are {', '.join(SERVICES)}", markup=False)
         raise typer.Exit(2)
     with _told():
         running = stack.running(LOCAL)

@@ -17,8 +17,9 @@ import httpx
 
 from deploy.local import stack
 from deploy.local.processes import HOST, StackError, free_port, log_tail, port_holder, port_is_free
-from deploy.local.stack import SERVICES, Running
+from deploy.local.stack import Running
 from deploy.local.state import edit, read, write_private
+from services import SERVICES
 from shared.auth import LOCAL_ISSUER, LocalIssuer
 from shared.kafka import TOPICS
 

@@ -31,6 +31,7 @@ from deploy.local import embedded_broker, kafka, postgres, processes
 from deploy.local.processes import HOST, ProcessRecord, StackError
 from deploy.local.state import REPOSITORY, StackState, edit, locked, read, state_dir, var_dir, write_private
 from deploy.local.waiting import run_blocking
+from services import SERVICES
 from shared.kafka import TOPICS, TopicSpec, ensure_topics
 
 __all__ = [
@@ -52,7 +53,6 @@ __all__ = [
 BrokerKind = Literal["apache", "embedded", "given"]
 T = TypeVar("T")
 
-SERVICES = ("vendor", "bazaar", "training", "notify")
 SERVERS = ("postgres", "kafka", "broker", "mail")  # ours; every other process of a stack is a service
 # Only the stack that people talk to has ports of its own; the others take what is free.
 PREFERRED_PORTS: Mapping[str, Mapping[str, int]] = {

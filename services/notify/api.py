@@ -1,7 +1,7 @@
 """The HTTP door of notify: look up messages, settle unknown ones, figures, checksums of copies."""
 
 from collections import Counter
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
@@ -22,9 +22,7 @@ from services.notify.answers import (
 )
 from services.notify.domain import (
     Contact,
-    LookReason,
     NotificationNotFound,
-    ReasonMissing,
     SettleNotification,
     State,
 )
@@ -34,7 +32,7 @@ from shared import families
 from shared.auth import Caller
 from shared.db import Connection
 from shared.http import LIMIT_DEFAULT, After, EdgeDep, Limit, page, read_cursor
-from shared.personal_data import VendorNotKept, require_entitled
+from shared.personal_data import LookReason, ReasonMissing, VendorNotKept, require_entitled
 
 __all__ = ["router"]
 
@@ -113,7 +111,7 @@ async def show_personal_data(vendor_id: UUID, edge: EdgeDep, reason: LookReason 
             raise VendorNotKept("Nothing is kept here of this vendor.")
         if not require_entitled(caller, vendor_id, await copies.find_kelurahan(conn, vendor_id)):
             if reason is None:
-                raise ReasonMissing
+                raise ReasonMissing(get_args(LookReason))
             await personal_data.add_disclosure(conn, vendor_id, caller.subject, reason, edge.now)
         vendor_ids = await families.find_family(conn, vendor_id)
         sections = await personal_data.collect(conn, vendor_ids)

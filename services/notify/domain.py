@@ -35,7 +35,6 @@ from shared.events.notify import (
     NotificationUnknown,
 )
 
-LookReason: TypeAlias = Literal["asked-by-person", "to-decide", "complaint", "legal-order"]
 State: TypeAlias = Literal["waiting_contact", "queued", "retry", "sending", "sent", "rejected", "unknown", "expired"]
 STATES: tuple[State, ...] = get_args(State)
 
@@ -369,16 +368,6 @@ class NotificationNotFound(NotFound):
     """No notification has this id."""
 
     code = "notification-not-found"
-
-
-class ReasonMissing(Refused):
-    """Who looks at another person's data says why."""
-
-    code = "reason-missing"
-    status = 422
-
-    def __init__(self) -> None:
-        super().__init__(f"A registrar names the reason: {', '.join(get_args(LookReason))}.")
 
 
 class NotUnknown(Refused):

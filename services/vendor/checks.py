@@ -55,8 +55,9 @@ _LONG_NUMBER = re.compile(r"\+?\d{11,15}", re.ASCII)
 _SCIENTIFIC = re.compile(r"\d[.,]\d+E\+?\d+", re.ASCII | re.IGNORECASE)
 _COUNTRY_CODE_TWICE = re.compile(r"(?:\+?62|0)0*62(8\d{8,11})", re.ASCII)
 _PHONE_SEPARATORS = str.maketrans("", "", " ().-")
-FORMULA_SIGNS = ("=", "+", "-", "@")
-"""What a sheet takes for the beginning of a formula: files of ours put an apostrophe before it."""
+FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""What makes a sheet program take a cell for a formula (OWASP, CSV Injection), also full-width: files of ours put an
+apostrophe before it."""
 _DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"))
 """Messengers show numbers with dashes of their own, and people paste them."""
 

@@ -118,6 +118,7 @@ def _check_archive(book: BinaryIO) -> None:
     try:
         with zipfile.ZipFile(book) as archive:
             parts = archive.infolist()
+    # all that zipfile raises for what is no archive, one cut off, and one of a method it does not know
     except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError):
         raise _Unusable("broken") from None
     if any(part.flag_bits & 1 for part in parts):
@@ -235,10 +236,10 @@ def _main() -> int:
             with io.TextIOWrapper(out, "utf-8", newline="", errors="replace") as target:
                 _write_rows(book, target)
     except _Unusable as unusable:
-        print(unusable, file=sys.stderr)  # noqa: T201 - what the parent reads
+        sys.stderr.write(f"{unusable}\n")  # what the parent reads
         return UNUSABLE
     except MemoryError:
-        print("too-large", file=sys.stderr)  # noqa: T201 - what the parent reads
+        sys.stderr.write("too-large\n")
         return UNUSABLE
     return 0
 

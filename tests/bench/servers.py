@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from deploy.local import services, stack
 from deploy.local.processes import HOST, free_port
 from deploy.local.stack import Running
+from services import SERVICES
 from shared import outbox
 from shared.consume import Received, Subscription
 from shared.db import Connection
@@ -101,7 +102,7 @@ def started(
     for of_a_developer in ("LAPAK_CLOCK_FILE", "LAPAK_DEVELOPMENT"):
         del variables[of_a_developer]
     ours = ("services.cli", "run", program, "--migrate")
-    module = ours if program in stack.SERVICES else ("tests.bench.servers", program, *topics)
+    module = ours if program in SERVICES else ("tests.bench.servers", program, *topics)
     pid = stack.spawn(running.name, name, [sys.executable, "-m", *module], variables, address=f"{HOST}:{port}")
     try:
         services.wait_ready(running, name, f"http://{HOST}:{port}")

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from deploy.local.services import PREFERRED_PORTS
-from services.cli import SERVICES
+from services import SERVICES
 from shared.settings import PREFIX, ServiceSettings
 from tests.conftest import repository_root
 

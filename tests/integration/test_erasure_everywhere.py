@@ -28,7 +28,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from typer.testing import CliRunner
 
 from deploy.local import services, stack
-from deploy.local.stack import SERVICES
+from services import SERVICES
 from services.vendor.cli.rights import app as rights
 from shared.clock import day_in_jakarta
 from shared.events.envelope import Envelope, write_headers

@@ -12,7 +12,7 @@ from aiokafka import ConsumerRecord
 from typer.testing import CliRunner
 
 from deploy.local import stack
-from deploy.local.stack import SERVICES
+from services import SERVICES
 from services.vendor.cli.rights import app as rights
 from services.vendor.consumers import subscriptions
 from services.vendor.handlers.erasure import TIMER, follow_topic, note_commands_deleted

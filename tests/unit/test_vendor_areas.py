@@ -11,8 +11,8 @@ def codes(text: str, **more: str) -> list[str]:
 
 
 def test_the_province_has_six_cities_forty_four_kecamatan_and_267_kelurahan() -> None:
-    levels = ("city", "kecamatan", "kelurahan")
-    assert [len(areas.areas_inside("31", level)) for level in levels] == [6, 44, 267]  # type: ignore[arg-type]  # a tuple of literals is a tuple of str to mypy
+    levels: tuple[areas.AreaLevel, ...] = ("city", "kecamatan", "kelurahan")
+    assert [len(areas.areas_inside("31", level)) for level in levels] == [6, 44, 267]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from uuid import UUID
 from shared import personal_data
 from shared.db import Connection
 from shared.ids import new_id
-from shared.personal_data import Section
+from shared.personal_data import MERGES, Section
 
 
 async def collect(conn: Connection, vendor_ids: Sequence[UUID]) -> dict[str, Any]:
@@ -42,14 +42,7 @@ SECTIONS = {
         "A copy of your registration: where you live.",
         "SELECT vendor_id, kelurahan FROM vendor WHERE vendor_id = ANY($1::uuid[]) ORDER BY vendor_id",
     ),
-    "merges": Section(
-        "Pendaftaran Anda yang digabung karena orangnya sama.",
-        "Registrations of yours that were merged because they are one person.",
-        """
-        SELECT vendor_id, into_id AS merged_into FROM merge
-        WHERE vendor_id = ANY($1::uuid[]) OR into_id = ANY($1::uuid[]) ORDER BY vendor_id
-        """,
-    ),
+    "merges": MERGES,
     "messages": Section(
         "Pesan kepada Anda, isinya, dan apakah sudah terkirim.",
         "The messages to you, their words, and what became of them.",

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from shared import personal_data
 from shared.db import Connection
-from shared.personal_data import Section
+from shared.personal_data import MERGES, Section
 
 
 async def collect(conn: Connection, vendor_ids: Sequence[UUID]) -> dict[str, Any]:
@@ -23,14 +23,7 @@ SECTIONS = {
         ORDER BY vendor_id
     """,
     ),
-    "merges": Section(
-        "Pendaftaran Anda yang digabung karena orangnya sama.",
-        "Registrations of yours that were merged because they are one person.",
-        """
-        SELECT vendor_id, into_id AS merged_into FROM merge
-        WHERE vendor_id = ANY($1::uuid[]) OR into_id = ANY($1::uuid[]) ORDER BY vendor_id
-    """,
-    ),
+    "merges": MERGES,
     "invitations": Section(
         "Undangan pelatihan untuk Anda.",
         "Your invitations to training.",

@@ -7,8 +7,9 @@ from services.vendor.api.answers import Filters, PersonFilters
 from services.vendor.checks import FieldRefused
 from services.vendor.domain.registration import Vendor, VendorUnknown
 from services.vendor.domain.searching import SearchInvalid, fold_words
-from services.vendor.handlers.reach import lies_in
+from services.vendor.handlers.reach import Reach, lies_in, reaches
 from services.vendor.store import vendors as store
+from services.vendor.store.merging import find_family
 from services.vendor.store.vendors import VendorFilter
 from shared.auth import Caller
 from shared.clock import day_in_jakarta
@@ -16,7 +17,17 @@ from shared.db import Connection
 from shared.errors import Forbidden
 from shared.http import Edge
 
-__all__ = ["officer_area", "require_province", "require_reach", "see_vendor", "wanted_by"]
+__all__ = [
+    "may_reach",
+    "officer_area",
+    "officer_reach",
+    "reach_of",
+    "require_province",
+    "require_reach",
+    "see_family",
+    "see_vendor",
+    "wanted_by",
+]
 
 
 def officer_area(caller: Caller) -> str:
@@ -56,6 +67,35 @@ async def see_vendor(conn: Connection, caller: Caller, vendor_id: UUID, *, servi
     if within is not None and not await lies_in(conn, kept.vendor, within):
         raise VendorUnknown(vendor_id)
     return kept.vendor
+
+
+async def see_family(conn: Connection, caller: Caller, vendor_id: UUID) -> list[UUID]:
+    """The registrations of a person, the one that stands for it first. Raises as `see_vendor` does."""
+    await see_vendor(conn, caller, vendor_id)
+    return await find_family(conn, vendor_id)
+
+
+def reach_of(caller: Caller, *, service: bool = False) -> Reach:
+    """Whose things the caller may act on, where it names the thing: a vendor its own, an officer those of its area.
+
+    Where `service` says so a service those of its area, or all. Refuses everybody else.
+    """
+    if caller.has("vendor") and caller.vendor_id is not None:
+        return Reach(own=caller.vendor_id)
+    if service and caller.has("service") and not caller.has("officer"):
+        return Reach(within=caller.area)
+    caller.require("officer", "vendor")
+    return officer_reach(caller)
+
+
+def officer_reach(caller: Caller) -> Reach:
+    """What an officer may decide about: the things of its area; refuses everybody else."""
+    return Reach(within=officer_area(caller), registrar=caller.has("registrar"))
+
+
+async def may_reach(conn: Connection, caller: Caller, vendor_id: UUID) -> bool:
+    """Whether the caller may act on a thing of this vendor, as `reach_of` says."""
+    return await reaches(conn, reach_of(caller), vendor_id)
 
 
 def wanted_by(edge: Edge, asked: Filters) -> VendorFilter:

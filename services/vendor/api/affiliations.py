@@ -7,8 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from services.vendor.api.access import officer_area
-from services.vendor.api.people import may_reach, visible_family
+from services.vendor.api.access import may_reach, officer_area, see_family
 from services.vendor.api.texts import Day, Line
 from services.vendor.domain.affiliations import Affiliation, AffiliationUnknown, Payment
 from services.vendor.handlers import affiliations as handlers
@@ -128,7 +127,7 @@ async def list_organisations(edge: PublicEdgeDep) -> OrganisationList:
 async def list_affiliations(vendor_id: UUID, edge: EdgeDep) -> AffiliationList:
     """What a vendor belongs to, with the payments noted."""
     async with edge.read() as conn:
-        family = await visible_family(conn, edge.caller, vendor_id)
+        family = await see_family(conn, edge.caller, vendor_id)
         held = await store.find_affiliations(conn, family)
         noted = await store.find_payments(conn, [one.affiliation_id for one in held])
     return AffiliationList(items=[_answer(one, noted) for one in held])

@@ -6,8 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from services.vendor.api.access import officer_area
-from services.vendor.api.people import visible_family
+from services.vendor.api.access import officer_area, see_family
 from services.vendor.store import coaching as store
 from shared.events.values import AreaCode
 from shared.http import EdgeDep
@@ -53,7 +52,7 @@ class CoachingReport(BaseModel):
 async def get_coaching(vendor_id: UUID, edge: EdgeDep) -> CoachingAnswer:
     """Which agency coached a vendor when; who transferred it is shown to officers."""
     async with edge.read() as conn:
-        family = await visible_family(conn, edge.caller, vendor_id)
+        family = await see_family(conn, edge.caller, vendor_id)
         spans = await store.find_spans(conn, family)
     named = edge.caller.has("officer")
     shown = [SpanAnswer(**{**span._asdict(), "by": span.by if named else None}) for span in spans]

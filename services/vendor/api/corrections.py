@@ -24,13 +24,11 @@ from shared.crypto import Sealer
 from shared.db import Connection
 from shared.events.values import AreaCode
 from shared.http import LIMIT_DEFAULT, After, Edge, EdgeDep, Limit, page, read_cursor
+from shared.personal_data import LookReason
 
-__all__ = ["LookReason", "router"]
+__all__ = ["router"]
 
 router = APIRouter(tags=["corrections"])
-
-LookReason = Literal["asked-by-person", "to-decide", "complaint", "legal-order"]
-"""Why a registrar looks at personal data in full; kept in the audit log."""
 
 
 class CorrectionBody(BaseModel):

@@ -8,8 +8,8 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Query, Response, UploadFile
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from services.vendor import areas, files
-from services.vendor.api.access import officer_area, require_reach, see_vendor
+from services.vendor import files
+from services.vendor.api.access import officer_area, officer_reach, reach_of, require_reach, see_vendor
 from services.vendor.api.texts import Note
 from services.vendor.domain.documents import (
     CORRECTION_DAYS,
@@ -25,13 +25,12 @@ from services.vendor.domain.documents import (
 )
 from services.vendor.files import FORM_BYTES_MAX, SCANS
 from services.vendor.handlers import documents as handlers
-from services.vendor.handlers.documents import Correction, Reach, Submitted
+from services.vendor.handlers.documents import Correction, Submitted
+from services.vendor.handlers.reach import Reach, reaches
 from services.vendor.store import documents as store
 from services.vendor.store.audit import add_entry
 from services.vendor.store.documents import Paper, Version
 from services.vendor.store.merging import find_family
-from services.vendor.store.vendors import find_vendor
-from shared.auth import Caller
 from shared.db import Connection
 from shared.events.documents import DocumentKind
 from shared.events.values import AreaCode
@@ -261,7 +260,7 @@ async def resubmit(
     document_id: UUID, form: Annotated[CorrectionForm, Form(media_type="multipart/form-data")], edge: EdgeDep
 ) -> Response:
     """Submit the correction of a returned document: the vendor itself, or an officer of its area for it."""
-    reach = _reach(edge.caller)
+    reach = reach_of(edge.caller)
 
     async def act(conn: Connection, file_id: UUID | None) -> BaseModel:
         correction = Correction(form.number, form.issued_on, form.expires_on, file_id)
@@ -288,7 +287,7 @@ async def resubmit(
 @router.post("/v1/documents/{document_id}/verify", responses={200: {"model": DecidedAnswer}})
 async def verify(document_id: UUID, body: VerifyBody, edge: EdgeDep) -> Response:
     """Find a document good; the one it renews is replaced. A KTP needs a registrar."""
-    reach = _officer_reach(edge.caller)
+    reach = officer_reach(edge.caller)
     decision = Decision(body.version, edge.caller.subject, edge.now)
 
     async def act(conn: Connection) -> BaseModel:
@@ -300,7 +299,7 @@ async def verify(document_id: UUID, body: VerifyBody, edge: EdgeDep) -> Response
 @router.post("/v1/documents/{document_id}/reject", responses={200: {"model": DecidedAnswer}})
 async def reject(document_id: UUID, body: RejectBody, edge: EdgeDep) -> Response:
     """Refuse a document for good, with a reason. A KTP needs a registrar."""
-    reach = _officer_reach(edge.caller)
+    reach = officer_reach(edge.caller)
     decision = Decision(body.version, edge.caller.subject, edge.now, body.reason, body.note or "")
 
     async def act(conn: Connection) -> BaseModel:
@@ -312,7 +311,7 @@ async def reject(document_id: UUID, body: RejectBody, edge: EdgeDep) -> Response
 @router.post("/v1/documents/{document_id}/return", responses={200: {"model": DecidedAnswer}})
 async def give_back(document_id: UUID, body: ReturnBody, edge: EdgeDep) -> Response:
     """Send a document back to be corrected by a day; without a correction it is rejected then."""
-    reach = _officer_reach(edge.caller)
+    reach = officer_reach(edge.caller)
     decision = Decision(body.version, edge.caller.subject, edge.now, body.reason, body.note or "")
 
     async def act(conn: Connection) -> BaseModel:
@@ -320,18 +319,6 @@ async def give_back(document_id: UUID, body: ReturnBody, edge: EdgeDep) -> Respo
         return DecidedAnswer.of(document)
 
     return await edge.once(act)
-
-
-def _officer_reach(caller: Caller) -> Reach:
-    return Reach(within=officer_area(caller), registrar=caller.has("registrar"))
-
-
-def _reach(caller: Caller) -> Reach:
-    """An officer reaches the documents of its area, a registered vendor its own."""
-    caller.require("officer", "vendor")
-    if caller.has("vendor") and caller.vendor_id is not None:
-        return Reach(own=caller.vendor_id)
-    return _officer_reach(caller)
 
 
 # ---- reading
@@ -395,7 +382,7 @@ async def list_documents(
 @router.get("/v1/documents/{document_id}")
 async def get_document(document_id: UUID, edge: EdgeDep) -> DocumentDetail:
     """One document, with what it was before its corrections: to the vendor itself and to officers of its area."""
-    reach = _reach(edge.caller)
+    reach = reach_of(edge.caller)
     async with edge.read() as conn:
         paper, family = await _see_document(conn, reach, document_id)
         earlier = await store.find_versions(conn, document_id)
@@ -410,7 +397,7 @@ async def get_file(
     version: Annotated[VersionNumber | None, Query(description="An earlier version; none: the present one")] = None,
 ) -> Response:
     """The file of a document: to the vendor itself; to officers of its area, a KTP to registrars only, on record."""
-    reach = _reach(edge.caller)
+    reach = reach_of(edge.caller)
     async with edge.read() as conn:
         paper, _ = await _see_document(conn, reach, document_id)
         document = paper.document
@@ -429,17 +416,9 @@ async def get_file(
 async def _see_document(conn: Connection, reach: Reach, document_id: UUID) -> tuple[Paper, list[UUID]]:
     """A document the caller may know of, and all registrations of its person. Raises `DocumentUnknown`."""
     paper = await store.find_document(conn, document_id)
-    if paper is None:
+    if paper is None or not await reaches(conn, reach, paper.document.vendor_id):
         raise DocumentUnknown(document_id)
-    family = await find_family(conn, paper.document.vendor_id)
-    if reach.own is not None and reach.own not in family:
-        raise DocumentUnknown(document_id)
-    kept = await find_vendor(conn, family[0])
-    if kept is None or kept.vendor.erased_at is not None:
-        raise DocumentUnknown(document_id)
-    if reach.within is not None and not areas.contains(reach.within, kept.vendor.kelurahan):
-        raise DocumentUnknown(document_id)
-    return paper, family
+    return paper, await find_family(conn, paper.document.vendor_id)
 
 
 async def _note_reading(edge: Edge, document: Document, version: int) -> None:

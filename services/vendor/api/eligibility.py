@@ -7,17 +7,16 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
-from services.vendor.api.access import officer_area, require_province, require_reach, see_vendor
+from services.vendor.api.access import officer_area, reach_of, require_province, require_reach, see_vendor
 from services.vendor.api.texts import Line, Note
 from services.vendor.areas import PROVINCE
 from services.vendor.domain.eligibility import Decision, DecisionUnknown, Facts, Judgement, Objection, ObjectionUnknown
 from services.vendor.domain.explanation import explain
 from services.vendor.domain.rules import Condition, Rule
 from services.vendor.handlers import eligibility as handlers
-from services.vendor.handlers.reach import Reach, reaches
+from services.vendor.handlers.reach import reaches
 from services.vendor.store import eligibility as store
 from services.vendor.store.merging import find_family
-from shared.auth import Caller
 from shared.db import Connection
 from shared.events.values import AreaCode, CategoryCode
 from shared.http import LIMIT_DEFAULT, After, EdgeDep, Limit, PublicEdgeDep, page, read_cursor
@@ -257,15 +256,6 @@ class ObjectionPage(BaseModel):
     next: str | None
 
 
-def _reach(caller: Caller) -> Reach:
-    """Whose decisions the caller may see: its own, those of its area; a service those of its area or all."""
-    if caller.has("vendor") and caller.vendor_id is not None:
-        return Reach(own=caller.vendor_id)
-    if caller.has("service") and not caller.has("officer"):
-        return Reach(within=caller.area)
-    return Reach(within=officer_area(caller))
-
-
 # ---- rules
 
 
@@ -389,7 +379,7 @@ async def list_objections(
 @router.get("/v1/eligibility/objections/{objection_id}")
 async def get_objection(objection_id: UUID, edge: EdgeDep) -> ObjectionAnswer:
     """One objection and its answer: to the person who objected, and to officers of its area."""
-    reach = _reach(edge.caller)
+    reach = reach_of(edge.caller, service=True)
     async with edge.read() as conn:
         objection = await store.find_objection(conn, objection_id)
         if objection is None or not await reaches(conn, reach, objection.vendor_id):
@@ -426,7 +416,7 @@ async def answer_objection(objection_id: UUID, body: ReplyBody, edge: EdgeDep) -
 @router.get("/v1/eligibility/{decision_id}")
 async def get_decision(decision_id: UUID, edge: EdgeDep) -> DecisionAnswer:
     """A decision with the facts it used, explained in Indonesian and English."""
-    reach = _reach(edge.caller)
+    reach = reach_of(edge.caller, service=True)
     async with edge.read() as conn:
         decision = await store.find_decision(conn, decision_id)
         if decision is None or not await reaches(conn, reach, decision.vendor_id):
@@ -449,7 +439,7 @@ async def get_decision(decision_id: UUID, edge: EdgeDep) -> DecisionAnswer:
 async def raise_objection(decision_id: UUID, body: ObjectionBody, edge: EdgeDep) -> Response:
     """Object to a decision, so that a person looks at it (UU PDP): the vendor itself, or an officer for it."""
     edge.caller.require("vendor", "officer")
-    reach = _reach(edge.caller)
+    reach = reach_of(edge.caller, service=True)
 
     async def act(conn: Connection) -> BaseModel:
         objection = await handlers.raise_objection(

@@ -12,7 +12,6 @@ from pydantic_core import to_json
 
 from services.vendor import areas
 from services.vendor.api.access import officer_area, see_vendor
-from services.vendor.api.corrections import LookReason
 from services.vendor.domain.erasure import Erasure, ErasureUnknown, Receipt, missing
 from services.vendor.handlers import erasure as handlers
 from services.vendor.handlers import person
@@ -20,24 +19,14 @@ from services.vendor.store import erasure as store
 from services.vendor.store.merging import find_family
 from shared.auth import Caller
 from shared.db import Connection
-from shared.errors import Refused
 from shared.http import LIMIT_DEFAULT, After, EdgeDep, Limit, page, read_cursor
+from shared.personal_data import LookReason, ReasonMissing
 
 __all__ = ["router"]
 
 router = APIRouter(tags=["rights"])
 
 ErasureReason = Literal["own-wish", "asked-by-person", "consent-withdrawn", "registered-unlawfully", "court-order"]
-
-
-class ReasonMissing(Refused):
-    """Who acts on another person's data says why."""
-
-    code = "reason-missing"
-    status = 422
-
-    def __init__(self, reasons: Sequence[str]) -> None:
-        super().__init__(f"A registrar names the reason: {', '.join(reasons)}.", reasons=list(reasons))
 
 
 class ErasureBody(BaseModel):

@@ -13,6 +13,7 @@ from fastapi.responses import StreamingResponse
 from services.vendor.api.access import wanted_by
 from services.vendor.api.answers import ExportBody, Filters, RevealBody, VendorAnswer
 from services.vendor.api.vendors import READS_ONLY
+from services.vendor.checks import FORMULA_SIGNS
 from services.vendor.handlers.reading import open_export
 from services.vendor.store import vendors as store
 from services.vendor.store.vendors import Kept, Place, VendorFilter
@@ -48,8 +49,6 @@ COLUMNS = {
 }
 """Heading -> field. The first twelve are those an import reads; it passes over the others."""
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-"""What makes a sheet program take a cell for a formula (OWASP, CSV Injection), also full-width."""
 _ALWAYS_TEXT = ("nik", "phone")
 """Digits that a sheet program would round or show as 3.17102E+15."""
 
@@ -125,7 +124,7 @@ def rendered(rows: Sequence[Kept], sealer: Sealer, *, in_full: bool) -> bytes:
 def _cell(field: str, value: object) -> str:
     """A value as text; an apostrophe before it where a sheet program would make something else of it."""
     text = "" if value is None else str(value)
-    return f"'{text}" if text and (field in _ALWAYS_TEXT or text.startswith(_FORMULA)) else text
+    return f"'{text}" if text and (field in _ALWAYS_TEXT or text.startswith(FORMULA_SIGNS)) else text
 
 
 def _lines(rows: Sequence[Sequence[str]]) -> bytes:

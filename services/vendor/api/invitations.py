@@ -8,8 +8,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.vendor import areas
-from services.vendor.api.access import officer_area
-from services.vendor.api.people import may_reach, visible_family
+from services.vendor.api.access import may_reach, officer_area, see_family
 from services.vendor.api.texts import Day, Line, Note
 from services.vendor.domain.invitations import (
     Exhibition,
@@ -249,7 +248,7 @@ async def list_criteria(edge: PublicEdgeDep) -> CriterionList:
 async def get_export(vendor_id: UUID, edge: EdgeDep) -> ExportAnswer:
     """Whether a vendor is ready for export, and whom it was referred to."""
     async with edge.read() as conn:
-        family = await visible_family(conn, edge.caller, vendor_id)
+        family = await see_family(conn, edge.caller, vendor_id)
         assessments = await store.find_assessments(conn, family)
         referrals = await store.find_referrals(conn, family)
     named = edge.caller.has("officer")
@@ -423,7 +422,7 @@ async def list_invited(
 async def list_own_invitations(vendor_id: UUID, edge: EdgeDep) -> OwnInvitations:
     """What a vendor was invited to, and what it answered."""
     async with edge.read() as conn:
-        family = await visible_family(conn, edge.caller, vendor_id)
+        family = await see_family(conn, edge.caller, vendor_id)
         found = await store.find_invitations(conn, family)
     items = [
         OwnInvitation(

@@ -10,8 +10,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.vendor import areas
-from services.vendor.api.access import officer_area
-from services.vendor.api.people import visible_family
+from services.vendor.api.access import officer_area, see_family
 from services.vendor.api.texts import Day, Note
 from services.vendor.domain.issues import Issue, IssueUnknown, Outcome, report_level
 from services.vendor.handlers import issues as handlers
@@ -226,7 +225,7 @@ async def list_issues(
         edge.caller.require_area(area)
     last = None if after is None else read_cursor(after, UUID)
     async with edge.read() as conn:
-        about = None if vendor_id is None else await visible_family(conn, edge.caller, vendor_id)
+        about = None if vendor_id is None else await see_family(conn, edge.caller, vendor_id)
         wanted = IssueFilter(area or own, category, state, owner, about)
         rows = await store.find_issues(conn, wanted, last, limit + 1)
         found: dict[str, Any] = page(rows, limit, lambda issue: issue.issue_id)
@@ -242,7 +241,7 @@ async def list_own_issues(
     """Issues that this vendor raised itself, oldest first."""
     last = None if after is None else read_cursor(after, UUID)
     async with edge.read() as conn:
-        family = await visible_family(conn, edge.caller, vendor_id)
+        family = await see_family(conn, edge.caller, vendor_id)
         rows = await store.find_raised_by(conn, family, last, limit + 1)
     found: dict[str, Any] = page(rows, limit, lambda issue: issue.issue_id)
     return IssuePage(items=[IssueAnswer(**_shown(issue, None)) for issue in found["items"]], next=found["next"])

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response, UploadFile
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.vendor import areas
-from services.vendor.api.access import officer_area, require_province, require_reach, see_vendor
+from services.vendor.api.access import officer_area, reach_of, require_province, require_reach, see_vendor
 from services.vendor.api.texts import Line, Note
 from services.vendor.domain.products import (
     CAPACITY_PER_MONTH_MAX,
@@ -25,11 +25,10 @@ from services.vendor.domain.products import (
 )
 from services.vendor.files import FORM_BYTES_MAX, PICTURES, answer, read_file, upload
 from services.vendor.handlers import products as handlers
-from services.vendor.handlers.reach import Reach, reaches
+from services.vendor.handlers.reach import reaches
 from services.vendor.store import products as store
 from services.vendor.store.merging import find_family
 from services.vendor.store.products import Offered, Photo
-from shared.auth import Caller
 from shared.db import Connection
 from shared.events.values import AreaCode, CategoryCode
 from shared.http import LIMIT_DEFAULT, After, EdgeDep, Limit, PublicEdgeDep, large_body, page, read_cursor
@@ -272,13 +271,6 @@ def _addresses(product_id: UUID, photos: Sequence[Photo]) -> list[str]:
     return [f"/v1/products/{product_id}/photos/{photo.photo_id}" for photo in photos]
 
 
-def _reach(caller: Caller) -> Reach:
-    """Whose products the caller may change."""
-    if caller.has("vendor") and caller.vendor_id is not None:
-        return Reach(own=caller.vendor_id)
-    return Reach(within=officer_area(caller))
-
-
 # ---- the public catalogue
 
 
@@ -358,7 +350,7 @@ async def list_products(
 @router.post("/v1/products/{product_id}/entry", responses={200: {"model": StateAnswer}})
 async def revise_product(product_id: UUID, body: EntryBody, edge: EdgeDep) -> Response:
     """Say something else of a product; the whole entry is replaced."""
-    reach = _reach(edge.caller)
+    reach = reach_of(edge.caller)
 
     async def act(conn: Connection) -> BaseModel:
         product = await handlers.revise_product(conn, product_id, body.entry(), reach=reach, now=edge.now)
@@ -370,7 +362,7 @@ async def revise_product(product_id: UUID, body: EntryBody, edge: EdgeDep) -> Re
 @router.post("/v1/products/{product_id}/list", responses={200: {"model": StateAnswer}})
 async def list_product(product_id: UUID, edge: EdgeDep) -> Response:
     """Show a product in the public catalogue."""
-    reach = _reach(edge.caller)
+    reach = reach_of(edge.caller)
 
     async def act(conn: Connection) -> BaseModel:
         product = await handlers.list_product(conn, product_id, reach=reach, now=edge.now)
@@ -382,7 +374,7 @@ async def list_product(product_id: UUID, edge: EdgeDep) -> Response:
 @router.post("/v1/products/{product_id}/withdraw", responses={200: {"model": StateAnswer}})
 async def withdraw_product(product_id: UUID, edge: EdgeDep) -> Response:
     """Take a product out of the public catalogue; it can be listed again."""
-    reach = _reach(edge.caller)
+    reach = reach_of(edge.caller)
 
     async def act(conn: Connection) -> BaseModel:
         product = await handlers.withdraw_product(conn, product_id, reach=reach, now=edge.now)
@@ -395,7 +387,7 @@ async def withdraw_product(product_id: UUID, edge: EdgeDep) -> Response:
 @large_body(FORM_BYTES_MAX)
 async def add_photo(product_id: UUID, file: UploadFile, edge: EdgeDep) -> Response:
     """Add a photo (JPEG, PNG or WebP); everyone can see it while the product is listed."""
-    reach = _reach(edge.caller)
+    reach = reach_of(edge.caller)
     async with upload(edge.platform, file, PICTURES, now=edge.now, public=True) as file_id:
 
         async def act(conn: Connection) -> BaseModel:
@@ -408,7 +400,7 @@ async def add_photo(product_id: UUID, file: UploadFile, edge: EdgeDep) -> Respon
 @router.post("/v1/products/{product_id}/photos/{photo_id}/remove", status_code=204)
 async def remove_photo(product_id: UUID, photo_id: UUID, edge: EdgeDep) -> Response:
     """Take a photo off a product."""
-    reach = _reach(edge.caller)
+    reach = reach_of(edge.caller)
 
     async def act(conn: Connection) -> None:
         await handlers.remove_photo(conn, product_id, photo_id, reach=reach)
@@ -467,7 +459,7 @@ async def list_curations(
     product_id: UUID, edge: EdgeDep, after: After = None, limit: Limit = LIMIT_DEFAULT
 ) -> CurationPage:
     """How a product was scored and why, the latest first: to its vendor, and to officers of its area."""
-    reach = _reach(edge.caller)
+    reach = reach_of(edge.caller)
     last = None if after is None else read_cursor(after, UUID)
     async with edge.read() as conn:
         product = await store.find_product(conn, product_id)

@@ -8,8 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict
 
-from services.vendor.api.access import officer_area, require_reach
-from services.vendor.api.people import visible_family
+from services.vendor.api.access import officer_area, require_reach, see_family
 from services.vendor.api.texts import Note
 from services.vendor.domain.programme import SERVICES, Act, CapitalReferral, Place, Step, stand
 from services.vendor.domain.registration import VendorUnknown
@@ -94,7 +93,7 @@ class ProgrammeAnswer(BaseModel):
 async def get_programme(vendor_id: UUID, edge: EdgeDep) -> ProgrammeAnswer:
     """Where a vendor stands in P1 to P7, with the whole history."""
     async with edge.read() as conn:
-        family = await visible_family(conn, edge.caller, vendor_id)
+        family = await see_family(conn, edge.caller, vendor_id)
         kept = await find_vendor(conn, family[0])
         steps = await store.find_steps(conn, family)
         places = await store.find_places(conn, family)

@@ -158,7 +158,8 @@ def split(wanted: Wanted, *, by_officer: bool) -> tuple[dict[str, str | None], d
 
 def apply(vendor: Vendor, wanted: Wanted, today: date) -> tuple[Vendor, list[VendorEvent]]:
     """The corrected vendor, but for its NIK, which is kept apart; and what others must know of it."""
-    corrected = replace(vendor, **{field: value for field, value in wanted.items() if field != "nik"})  # type: ignore[arg-type]  # each of its field's type: `admit` checked it
+    changes: dict[str, Any] = {field: value for field, value in wanted.items() if field != "nik"}
+    corrected = replace(vendor, **changes)
     nik = wanted.get("nik")
     if nik is not None:
         corrected = replace(corrected, born_on=checks.born_on(nik, today))

@@ -191,7 +191,8 @@ def keeps(survivor: Vendor, retired: Vendor, field: Choosable) -> Side:
     """
     mine, theirs = value_of(survivor, field), value_of(retired, field)
     if field == "address":
-        empty = not survivor.street and bool(retired.street) and mine[1:] == theirs[1:]  # type: ignore[index]  # tuples
+        same_rt = (survivor.kelurahan, survivor.rw, survivor.rt) == (retired.kelurahan, retired.rw, retired.rt)
+        empty = not survivor.street and bool(retired.street) and same_rt
     elif field == "kind":
         empty = mine == "pemula"
     else:

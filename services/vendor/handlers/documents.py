@@ -17,6 +17,7 @@ from services.vendor.domain.documents import (
     Submission,
 )
 from services.vendor.domain.registration import Vendor, VendorUnknown
+from services.vendor.handlers.reach import Reach
 from services.vendor.handlers.vendors import lock_vendor, save_vendor
 from services.vendor.store import documents as store
 from services.vendor.store.merging import find_family
@@ -27,16 +28,7 @@ from shared.events.documents import DocumentEvent
 from shared.ids import new_id
 from shared.timers import set_timer
 
-__all__ = ["Correction", "Reach", "Submitted", "fall_due", "give_back", "reject", "resubmit", "submit", "verify"]
-
-
-class Reach(NamedTuple):
-    """Whose documents the caller may act on: those of the area `within`, a KTP only as `registrar`; or, for a vendor,
-    its `own`. A person lives where the registration says that stands for it."""
-
-    within: str | None = None
-    registrar: bool = False
-    own: UUID | None = None
+__all__ = ["Correction", "Submitted", "fall_due", "give_back", "reject", "resubmit", "submit", "verify"]
 
 
 class Correction(NamedTuple):

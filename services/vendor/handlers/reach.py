@@ -13,10 +13,14 @@ __all__ = ["Reach", "lies_in", "reaches"]
 
 
 class Reach(NamedTuple):
-    """What belongs to vendors of the area `within`, or to the person `own`; with neither, to anybody."""
+    """What belongs to vendors of the area `within`, or to the person `own`; with neither, to anybody.
+
+    As `registrar` also what only registrars see.
+    """
 
     within: str | None = None
     own: UUID | None = None
+    registrar: bool = False
 
 
 async def lies_in(conn: Connection, vendor: Vendor, within: str) -> bool:
