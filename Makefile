@@ -82,7 +82,7 @@ lock: setup  ## Resolve the requirements anew (after a change in pyproject.toml)
 	@$(SAY) "requirements/runtime.txt"
 	@$(UV) pip compile pyproject.toml --quiet --universal --generate-hashes --no-header --no-emit-index-url -o requirements/runtime.txt
 	@$(SAY) "requirements/dev.txt"
-	@$(UV) pip compile pyproject.toml --quiet --universal --generate-hashes --no-header --no-emit-index-url --group local --group dev --group bench -c requirements/runtime.txt -o requirements/dev.txt
+	@$(UV) pip compile pyproject.toml --quiet --universal --generate-hashes --no-header --no-emit-index-url --group local --group dev --group lab --group bench -c requirements/runtime.txt -o requirements/dev.txt
 
 clean:  ## Stop the stacks and remove var/ and .venv
 	@if [ -x $(BIN)/python ] && [ -d var ]; then for stack in var/*/stack.json; do \

@@ -17,7 +17,7 @@ KARANG_ANYAR = "31.71.02.1002"
 
 def a_site(site_id: str = "one", booths: int = 2, **more: Any) -> Site:
     """A site in Karang Anyar."""
-    return Site(site_id, f"Rusun {site_id}", "rusun", KARANG_ANYAR, booths, **more)
+    return Site(site_id, f"Rusun {site_id}", "rusun", KARANG_ANYAR, booths, **{"days": DAYS, **more})
 
 
 def a_bazaar(*sites: Site, state: BazaarState = "announced", policy: Policy | None = None, **more: Any) -> Bazaar:

@@ -20,7 +20,8 @@ router = APIRouter(prefix="/v1/bazaars", tags=["bazaars"])
 @router.post("", status_code=201)
 async def draft_bazaar(edge: EdgeDep, command: DraftBazaar) -> Response:
     """Set up a bazaar; an officer of an area that covers every site."""
-    require_officer_of(edge.caller, [site.kelurahan for site in command.sites])
+    areas = [site.kelurahan for site in command.sites]
+    require_officer_of(edge.caller, areas if command.area is None else [*areas, command.area])
 
     async def act(conn: Connection) -> dict[str, Any]:
         bazaar_id = new_id()
@@ -62,10 +63,17 @@ async def show_bazaar(edge: PublicEdgeDep, bazaar_id: UUID) -> dict[str, Any]:
     return {
         "bazaar_id": bazaar.bazaar_id,
         "state": bazaar.state,
+        "phase": bazaar.phase(edge.now),
+        "setting": bazaar.setting,
+        "area": bazaar.area,
+        "series_id": bazaar.series_id,
         "name": bazaar.name,
         "theme": bazaar.theme,
         "organisers": bazaar.organisers,
         "days": bazaar.days,
+        "moved_from": bazaar.moved_from,
+        "cancelled_because": bazaar.cancelled_because,
+        "applications_open_at": bazaar.applications_open_at,
         "applications_close_at": bazaar.applications_close_at,
         "offer_hours": bazaar.offer_hours,
         "policy": bazaar.policy,
@@ -76,6 +84,9 @@ async def show_bazaar(edge: PublicEdgeDep, bazaar_id: UUID) -> dict[str, Any]:
                 "name": site.name,
                 "venue_type": site.venue_type,
                 "kelurahan": site.kelurahan,
+                "days": site.days,
+                "venue_id": site.venue_id,
+                "extends": site.extends,
                 "booths": site.booths,
                 "reserves": site.reserves,
                 "caps": site.caps,

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from services.bazaar.domain.bazaar import Bazaar, Policy, answer_until, require_open
+from services.bazaar.domain.bazaar import Admission, Bazaar, Policy, answer_until, require_open
 from shared.errors import NotFound, Refused
 from shared.events.bazaar import (
     ApplicantQueued,
@@ -35,10 +35,20 @@ ApplicationState = Literal[
     "confirmed",
     "declined",
     "lapsed",
+    "released",
     "attended",
     "missed",
+    "cancelled",
 ]
-SEATED = ("offered", "confirmed", "attended", "missed")
+"""released: confirmed, and given back in time; cancelled: the bazaar does not take place."""
+
+Origin = Literal["vendor", "officer", "standing", "walk-in"]
+"""Who had it made: the vendor, an officer for it, its standing interest, or an officer at the gate on the day."""
+
+Need = Literal["power", "access", "water"]
+"""What a vendor's booth must have: electricity, a way in without steps, running water."""
+
+SEATED = ("offered", "confirmed", "attended")
 """States in which an application holds a booth; one booth is held by one application."""
 
 
@@ -70,6 +80,12 @@ class GroupMissing(Refused):
     """The bazaar takes turns by a group that this vendor has no value of, such as a category."""
 
     code = "group-missing"
+
+
+class NotAdmitted(Refused):
+    """The bazaar is for other vendors: of another product group, agency or area."""
+
+    code = "not-admitted"
 
 
 class SiteUnknown(Refused):
@@ -143,7 +159,10 @@ class Offer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """One application. `groups` are fixed by the freeze, `place` is the one in the stored queue of the round."""
+    """One application. `groups` are fixed by the freeze, `place` is the one in the stored queue of the round.
+
+    `pseudonym`: the name it bears in the published files, fixed by the freeze.
+    """
 
     application_id: UUID
     bazaar_id: UUID
@@ -155,6 +174,10 @@ class Application:
     groups: Mapping[str, str] = field(default_factory=dict)
     place: int | None = None
     offer: Offer | None = None
+    origin: Origin = "vendor"
+    party_id: UUID | None = None
+    needs: tuple[Need, ...] = ()
+    pseudonym: str | None = None
 
     @property
     def site_ids(self) -> tuple[str, ...]:
@@ -181,9 +204,22 @@ def require_eligible(policy: Policy, vendor: Vendor | None) -> None:
         )
     if policy.training_required and not vendor.trained:
         raise TrainingMissing("A completed training comes first; ask for the next class, then apply to a bazaar.")
+    for admission in policy.admits:
+        if not _admitted(admission, vendor):
+            raise NotAdmitted(
+                f"This bazaar is for vendors of other values of {admission.group}.",
+                group=admission.group,
+                values=admission.values,
+            )
     missing = [group for group in policy.groups_ranked if group not in vendor.groups]
     if missing:
         raise GroupMissing(f"This bazaar takes turns by {missing[0]}; have it recorded first.", group=missing[0])
+
+
+def _admitted(admission: Admission, vendor: Vendor) -> bool:
+    if admission.group == "area":
+        return any(f"{vendor.kelurahan}.".startswith(f"{area}.") for area in admission.values)
+    return vendor.groups.get(admission.group) in admission.values
 
 
 def require_choices(bazaar: Bazaar, choices: Sequence[Sequence[str]]) -> None:
@@ -206,6 +242,9 @@ def apply(
     *,
     application_id: UUID,
     now: datetime,
+    origin: Origin = "vendor",
+    needs: Sequence[Need] = (),
+    party_id: UUID | None = None,
 ) -> Step:
     """A vendor applies, with tiers of sites, best first."""
     require_open(bazaar, now)
@@ -219,6 +258,9 @@ def apply(
         state="received",
         choices=tuple(tuple(tier) for tier in choices),
         applied_at=now,
+        origin=origin,
+        party_id=party_id,
+        needs=tuple(sorted(set(needs))),
     )
     return Step(
         after,
@@ -228,6 +270,8 @@ def apply(
             vendor_id=vendor_id,
             bazaar_name=bazaar.name,
             choices=[list(tier) for tier in choices],
+            origin=origin,
+            party_id=party_id,
         ),
     )
 

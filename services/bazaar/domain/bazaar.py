@@ -21,13 +21,19 @@ from pydantic import (
 from shared.clock import JAKARTA
 from shared.errors import NotFound, Refused
 from shared.events.bazaar import BazaarAnnounced, BazaarSite
-from shared.events.values import AgencyCode, KelurahanCode
+from shared.events.values import AgencyCode, AreaCode, KelurahanCode
 
-BazaarState = Literal["draft", "announced", "frozen", "seeded", "allocated", "finished"]
+BazaarState = Literal["draft", "tentative", "announced", "frozen", "seeded", "allocated", "finished", "cancelled"]
+"""draft: nobody outside knows of it; tentative: its days are known, and may change (DOMAIN C4)."""
+
+Phase = Literal["draft", "tentative", "announced", "open", "closed", "allocated", "held", "cancelled"]
+"""What residents and vendors are told of it: the state, and the moments between which applications are taken."""
+
 Group = Literal["agency", "category", "rw", "kelurahan"]
 """What vendors can be grouped by. An RW's value is `<kelurahan>.<rw>`: its number alone means nothing."""
 
-BoothKind = Literal["vendor", "agency", "partner"]
+BoothKind = Literal["vendor", "agency", "partner", "sponsor", "showcase"]
+Setting = Literal["physical", "online"]
 
 SEATS_PER_AGENCY_DEFAULT = 5
 """Share of each coaching agency with a desk at a site, unless set otherwise (DOMAIN C2)."""
@@ -115,12 +121,20 @@ class Level(Exact):
     measure: Literal["turns", "waiting_since"]
 
 
+class Admission(Exact):
+    """Only vendors with one of these values of the group may apply; of `area`: who lives in one of these areas."""
+
+    group: Literal["agency", "category", "rw", "kelurahan", "area"]
+    values: Annotated[list[GroupValue], AfterValidator(_distinct)] = Field(min_length=1, max_length=300)
+
+
 class Policy(Exact):
     """How the booths of one bazaar are shared out. By default whoever has waited longest comes first."""
 
     rotation: list[Level] = Field(default_factory=lambda: [Level(by="vendor", measure="waiting_since")], min_length=1)
     caps: list[GroupCap] = Field(default_factory=list)
     training_required: bool = True
+    admits: list[Admission] = Field(default_factory=list, max_length=5)
 
     @model_validator(mode="after")
     def _name_each_once(self) -> Self:
@@ -128,6 +142,8 @@ class Policy(Exact):
             raise ValueError("rotation names one level twice")
         if len({cap.group for cap in self.caps}) < len(self.caps):
             raise ValueError("caps name one group twice")
+        if len({admission.group for admission in self.admits}) < len(self.admits):
+            raise ValueError("admits names one group twice")
         return self
 
     @property
@@ -142,9 +158,15 @@ class Policy(Exact):
 
 
 class SiteDraft(Exact):
-    """One location as an officer describes it. `reserves` left out means the agencies' usual share."""
+    """One location as an officer describes it. `reserves` left out means the agencies' usual share.
+
+    A site is a pool of the round: a venue on its `days`, all of the bazaar's unless some are named. Of an online site
+    `kelurahan` is that of the organiser's office.
+    """
 
     site_id: SiteId
+    venue_id: UUID | None = None
+    days: list[Day] | None = Field(default=None, min_length=1, max_length=31)
     name: Label
     venue_type: Label
     kelurahan: Annotated[KelurahanCode, AfterValidator(_real_kelurahan)]
@@ -182,10 +204,17 @@ class SiteDraft(Exact):
 
 
 class DraftBazaar(Exact):
-    """Command: set up a bazaar that nobody outside sees yet."""
+    """Command: set up a bazaar that nobody outside sees yet.
+
+    `area`: whom it is for, where that is more than the kelurahan of its sites; `applications_open_at`: from when
+    applications are taken, at once when announced unless set.
+    """
 
     name: Label
     theme: Label | None = None
+    setting: Setting = "physical"
+    area: AreaCode | None = None
+    applications_open_at: Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC))] | None = None
     organisers: list[Label] = Field(min_length=1, max_length=20)
     days: list[Day] = Field(min_length=1, max_length=31)
     sites: list[SiteDraft] = Field(min_length=1, max_length=100)
@@ -199,22 +228,33 @@ class DraftBazaar(Exact):
             raise ValueError("days are given in order, each once")
         if len({site.site_id for site in self.sites}) < len(self.sites):
             raise ValueError("two sites have the same site_id")
+        for site in self.sites:
+            if site.days is not None and (sorted(set(site.days)) != site.days or not set(site.days) <= set(self.days)):
+                raise ValueError(f"the days of site {site.site_id} are some of the bazaar's, in order, each once")
         if self.applications_close_at >= offers_end_at(self.days[0]):
             raise ValueError("applications must close while offers can be answered: by 23.59 on the day before day one")
+        if self.applications_open_at is not None and self.applications_open_at >= self.applications_close_at:
+            raise ValueError("applications_open_at must lie before applications_close_at")
         return self
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One location: `booths` for vendors, and the limits on who gets them."""
+    """One location on its `days`: `booths` for vendors, and the limits on who gets them.
+
+    `extends`: the site it was added to after applications closed; who named that one is taken to have named this one.
+    """
 
     site_id: str
     name: str
     venue_type: str
     kelurahan: str
     booths: int
+    days: tuple[date, ...]
     reserves: tuple[SeatLimit, ...] = ()
     caps: tuple[SeatLimit, ...] = ()
+    venue_id: UUID | None = None
+    extends: str | None = None
 
 
 class Booth(NamedTuple):
@@ -232,7 +272,11 @@ class Booth(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Bazaar:
-    """A bazaar. `round` is the number of its round of allocation, 0 before the freeze."""
+    """A bazaar. `round` is the number of its round of allocation, 0 before the freeze.
+
+    `series_day`: the day that the rule of its series gave it, the same for ever. `revision` counts the changes of what
+    residents see of it.
+    """
 
     bazaar_id: UUID
     version: int
@@ -246,6 +290,28 @@ class Bazaar:
     offer_hours: int
     policy: Policy
     round: int = 0
+    setting: Setting = "physical"
+    area: str | None = None
+    applications_open_at: datetime | None = None
+    series_id: UUID | None = None
+    series_day: date | None = None
+    cancelled_because: str | None = None
+    moved_from: tuple[date, ...] | None = None
+    revision: int = 0
+
+    def phase(self, now: datetime) -> Phase:
+        """What residents and vendors are told of it at this moment."""
+        match self.state:
+            case "announced" if self.applications_open_at is not None and now < self.applications_open_at:
+                return "announced"
+            case "announced" if now < self.applications_close_at:
+                return "open"
+            case "announced" | "frozen" | "seeded":
+                return "closed"
+            case "finished":
+                return "held"
+            case "draft" | "tentative" | "allocated" | "cancelled":
+                return self.state
 
     def site(self, site_id: str) -> Site:
         """The site with this id, which is known to exist."""
@@ -268,8 +334,10 @@ def draft(command: DraftBazaar, bazaar_id: UUID) -> tuple[Bazaar, list[Booth]]:
             venue_type=site.venue_type,
             kelurahan=site.kelurahan,
             booths=site.booths,
+            days=tuple(site.days or command.days),
             reserves=site.share(),
             caps=tuple(site.caps),
+            venue_id=site.venue_id,
         )
         for site in command.sites
     )
@@ -285,6 +353,9 @@ def draft(command: DraftBazaar, bazaar_id: UUID) -> tuple[Bazaar, list[Booth]]:
         applications_close_at=command.applications_close_at,
         offer_hours=command.offer_hours,
         policy=command.policy,
+        setting=command.setting,
+        area=command.area,
+        applications_open_at=command.applications_open_at,
     )
     return bazaar, [booth for site in command.sites for booth in _booths(site)]
 
@@ -320,10 +391,16 @@ def announce(bazaar: Bazaar, now: datetime) -> tuple[Bazaar, BazaarAnnounced]:
 
 
 def require_open(bazaar: Bazaar, now: datetime) -> None:
-    """Refuse applications before the announcement and from the closing moment on."""
-    if bazaar.state == "draft":
+    """Refuse applications before the announcement, before they open, and from the closing moment on."""
+    phase = bazaar.phase(now)
+    if phase == "draft":
         raise BazaarUnknown("There is no such bazaar.")
-    if bazaar.state != "announced" or now >= bazaar.applications_close_at:
+    if phase in ("tentative", "announced"):
+        opens = bazaar.applications_open_at
+        raise ApplicationsClosed(
+            "This bazaar does not take applications yet.", applications_open_at=opens and opens.isoformat()
+        )
+    if phase != "open":
         raise ApplicationsClosed(
             "This bazaar takes no more applications; the next one will be announced.",
             applications_close_at=bazaar.applications_close_at.isoformat(),

@@ -21,7 +21,7 @@ async def add_application(conn: Connection, application: Application) -> bool:
     """A new application; False when this vendor has applied to this bazaar already."""
     added = await conn.fetchval(
         "INSERT INTO application (application_id, bazaar_id, vendor_id, version, state, choices, site_ids, "
-        "applied_at, groups) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '{}') "
+        "applied_at, groups, origin, party_id, needs) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '{}', $9, $10, $11) "
         "ON CONFLICT (bazaar_id, vendor_id) WHERE state <> 'withdrawn' DO NOTHING RETURNING true",
         application.application_id,
         application.bazaar_id,
@@ -31,6 +31,9 @@ async def add_application(conn: Connection, application: Application) -> bool:
         [list(tier) for tier in application.choices],
         list(application.site_ids),
         application.applied_at,
+        application.origin,
+        application.party_id,
+        list(application.needs),
     )
     return bool(added)
 
@@ -60,7 +63,7 @@ async def lock_of_erased(conn: Connection, bazaar_id: UUID) -> list[Application]
     """Applications of erased people to this bazaar that are not over, locked in the order of their ids."""
     rows = await conn.fetch(
         "SELECT a.application_id, a.bazaar_id, a.vendor_id, a.version, a.state, a.choices, a.applied_at, a.groups, "
-        "a.place, a.site_id, a.booth, a.respond_by, a.promoted "
+        "a.place, a.site_id, a.booth, a.respond_by, a.promoted, a.origin, a.party_id, a.needs, a.pseudonym "
         "FROM application AS a JOIN erased_vendor AS e ON e.vendor_id = a.vendor_id "
         "WHERE a.bazaar_id = $1 AND a.state IN ('received', 'queued', 'offered', 'confirmed') "
         "ORDER BY a.application_id FOR NO KEY UPDATE OF a",
@@ -73,7 +76,7 @@ async def find_application(conn: Connection, application_id: UUID) -> Applicatio
     """The application as it stands. Raises `ApplicationUnknown`."""
     row = await conn.fetchrow(
         "SELECT application_id, bazaar_id, vendor_id, version, state, choices, applied_at, groups, place, site_id, "
-        "booth, respond_by, promoted FROM application WHERE application_id = $1",
+        "booth, respond_by, promoted, origin, party_id, needs, pseudonym FROM application WHERE application_id = $1",
         application_id,
     )
     if row is None:
@@ -93,7 +96,8 @@ async def lock_applications(conn: Connection, application_ids: Sequence[UUID]) -
     """Those of these applications that exist, locked in the order of their ids."""
     rows = await conn.fetch(
         "SELECT application_id, bazaar_id, vendor_id, version, state, choices, applied_at, groups, place, site_id, "
-        "booth, respond_by, promoted FROM application WHERE application_id = ANY($1::uuid[]) "
+        "booth, respond_by, promoted, origin, party_id, needs, pseudonym "
+        "FROM application WHERE application_id = ANY($1::uuid[]) "
         "ORDER BY application_id FOR NO KEY UPDATE",
         list(application_ids),
     )
@@ -104,8 +108,8 @@ async def lock_in_state(conn: Connection, bazaar_id: UUID, state: str) -> list[A
     """The applications of a bazaar that are in this state, locked in the order of their ids."""
     rows = await conn.fetch(
         "SELECT application_id, bazaar_id, vendor_id, version, state, choices, applied_at, groups, place, site_id, "
-        "booth, respond_by, promoted FROM application WHERE bazaar_id = $1 AND state = $2 "
-        "ORDER BY application_id FOR NO KEY UPDATE",
+        "booth, respond_by, promoted, origin, party_id, needs, pseudonym FROM application "
+        "WHERE bazaar_id = $1 AND state = $2 ORDER BY application_id FOR NO KEY UPDATE",
         bazaar_id,
         state,
     )
@@ -116,7 +120,8 @@ async def lock_expired_offers(conn: Connection, bazaar_id: UUID, now: datetime) 
     """Offers of a bazaar whose deadline has passed without an answer, locked in the order of their ids."""
     rows = await conn.fetch(
         "SELECT application_id, bazaar_id, vendor_id, version, state, choices, applied_at, groups, place, site_id, "
-        "booth, respond_by, promoted FROM application WHERE bazaar_id = $1 AND state = 'offered' AND respond_by < $2 "
+        "booth, respond_by, promoted, origin, party_id, needs, pseudonym "
+        "FROM application WHERE bazaar_id = $1 AND state = 'offered' AND respond_by < $2 "
         "ORDER BY application_id FOR NO KEY UPDATE",
         bazaar_id,
         now,
@@ -136,7 +141,7 @@ async def find_waiting(conn: Connection, bazaar_id: UUID, site_ids: Sequence[str
 
 FIND_WAITING = """
 SELECT a.application_id, a.bazaar_id, a.vendor_id, a.version, a.state, a.choices, a.applied_at, a.groups, a.place,
-    a.site_id, a.booth, a.respond_by, a.promoted
+    a.site_id, a.booth, a.respond_by, a.promoted, a.origin, a.party_id, a.needs, a.pseudonym
 FROM application AS a LEFT JOIN family AS p ON p.vendor_id = a.vendor_id
 WHERE a.bazaar_id = $1 AND a.state = 'queued' AND a.site_ids && $2::text[]
     AND NOT EXISTS (SELECT FROM erased_vendor AS e WHERE e.vendor_id = a.vendor_id)
@@ -166,6 +171,10 @@ def _application(row: Record) -> Application:
         groups=row["groups"],
         place=row["place"],
         offer=offer,
+        origin=row["origin"],
+        party_id=row["party_id"],
+        needs=tuple(row["needs"]),
+        pseudonym=row["pseudonym"],
     )
 
 
@@ -221,7 +230,7 @@ async def count_seated(conn: Connection, bazaar_id: UUID, groups: Sequence[str])
     rows = await conn.fetch(
         "SELECT a.site_id, g.name, a.groups ->> g.name AS value, count(*) AS seats "
         "FROM application AS a, unnest($2::text[]) AS g (name) "
-        "WHERE a.bazaar_id = $1 AND a.state IN ('offered', 'confirmed', 'attended', 'missed') AND a.groups ? g.name "
+        "WHERE a.bazaar_id = $1 AND a.state IN ('offered', 'confirmed', 'attended') AND a.groups ? g.name "
         "GROUP BY a.site_id, g.name, value",
         bazaar_id,
         list(groups),

@@ -16,7 +16,8 @@ async def add_bazaar(conn: Connection, bazaar: Bazaar, booths: Sequence[Booth], 
     """A new bazaar with its sites and booths."""
     await conn.execute(
         "INSERT INTO bazaar (bazaar_id, version, state, name, theme, organisers, days, applications_close_at, "
-        "offer_hours, policy, round, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        "offer_hours, policy, round, created_at, setting, area, applications_open_at, series_id, series_day, revision) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
         bazaar.bazaar_id,
         bazaar.version,
         bazaar.state,
@@ -29,15 +30,24 @@ async def add_bazaar(conn: Connection, bazaar: Bazaar, booths: Sequence[Booth], 
         bazaar.policy.model_dump(),
         bazaar.round,
         now,
+        bazaar.setting,
+        bazaar.area,
+        bazaar.applications_open_at,
+        bazaar.series_id,
+        bazaar.series_day,
+        bazaar.revision,
     )
     # as one JSON document: asyncpg would take a list of lists for an array of two dimensions
     await conn.execute(
-        "INSERT INTO site (bazaar_id, site_id, position, name, venue_type, kelurahan, booths, reserves, caps) "
-        "SELECT $1, site_id, position, name, venue_type, kelurahan, booths, reserves, caps "
+        "INSERT INTO site (bazaar_id, site_id, position, name, venue_type, kelurahan, booths, days, reserves, caps, "
+        "venue_id, extends) "
+        "SELECT $1, site_id, position, name, venue_type, kelurahan, booths, "
+        "CASE WHEN days <> $3 THEN days END, reserves, caps, venue_id, extends "
         "FROM jsonb_to_recordset($2) AS s (site_id text, position int, name text, venue_type text, kelurahan text, "
-        "booths int, reserves jsonb, caps jsonb)",
+        "booths int, days date[], reserves jsonb, caps jsonb, venue_id uuid, extends text)",
         bazaar.bazaar_id,
         [{"position": position, **asdict(site)} for position, site in enumerate(bazaar.sites)],
+        list(bazaar.days),
     )
     await conn.execute(
         "INSERT INTO booth (bazaar_id, site_id, number, position, kind, tent, holder) "
@@ -56,7 +66,8 @@ async def find_bazaar(conn: Connection, bazaar_id: UUID) -> Bazaar:
     """The bazaar as it stands. Raises `BazaarUnknown`."""
     row = await conn.fetchrow(
         "SELECT bazaar_id, version, state, name, theme, organisers, days, applications_close_at, offer_hours, policy, "
-        "round, (SELECT jsonb_agg(to_jsonb(site) ORDER BY site.position) FROM site "
+        "round, setting, area, applications_open_at, series_id, series_day, cancelled_because, moved_from, revision, "
+        "(SELECT jsonb_agg(to_jsonb(site) ORDER BY site.position) FROM site "
         "WHERE site.bazaar_id = bazaar.bazaar_id) AS sites FROM bazaar WHERE bazaar_id = $1",
         bazaar_id,
     )
@@ -67,7 +78,8 @@ async def lock_bazaar(conn: Connection, bazaar_id: UUID) -> Bazaar:
     """The bazaar, held against everyone else who locks or shares it. Raises `BazaarUnknown`."""
     row = await conn.fetchrow(
         "SELECT bazaar_id, version, state, name, theme, organisers, days, applications_close_at, offer_hours, policy, "
-        "round, (SELECT jsonb_agg(to_jsonb(site) ORDER BY site.position) FROM site "
+        "round, setting, area, applications_open_at, series_id, series_day, cancelled_because, moved_from, revision, "
+        "(SELECT jsonb_agg(to_jsonb(site) ORDER BY site.position) FROM site "
         "WHERE site.bazaar_id = bazaar.bazaar_id) AS sites FROM bazaar WHERE bazaar_id = $1 FOR NO KEY UPDATE",
         bazaar_id,
     )
@@ -78,7 +90,8 @@ async def share_bazaar(conn: Connection, bazaar_id: UUID) -> Bazaar:
     """The bazaar, kept in its state until the transaction ends, by any number at once. Raises `BazaarUnknown`."""
     row = await conn.fetchrow(
         "SELECT bazaar_id, version, state, name, theme, organisers, days, applications_close_at, offer_hours, policy, "
-        "round, (SELECT jsonb_agg(to_jsonb(site) ORDER BY site.position) FROM site "
+        "round, setting, area, applications_open_at, series_id, series_day, cancelled_because, moved_from, revision, "
+        "(SELECT jsonb_agg(to_jsonb(site) ORDER BY site.position) FROM site "
         "WHERE site.bazaar_id = bazaar.bazaar_id) AS sites FROM bazaar WHERE bazaar_id = $1 FOR SHARE",
         bazaar_id,
     )
@@ -96,43 +109,69 @@ def _bazaar(row: Record | None) -> Bazaar:
         theme=row["theme"],
         organisers=tuple(row["organisers"]),
         days=tuple(row["days"]),
-        sites=tuple(_site(site) for site in row["sites"]),
+        sites=tuple(_site(site, row["days"]) for site in row["sites"]),
         applications_close_at=row["applications_close_at"],
         offer_hours=row["offer_hours"],
         policy=Policy.model_validate(row["policy"]),
         round=row["round"],
+        setting=row["setting"],
+        area=row["area"],
+        applications_open_at=row["applications_open_at"],
+        series_id=row["series_id"],
+        series_day=row["series_day"],
+        cancelled_because=row["cancelled_because"],
+        moved_from=None if row["moved_from"] is None else tuple(row["moved_from"]),
+        revision=row["revision"],
     )
 
 
-def _site(row: Mapping[str, Any]) -> Site:
+def _site(row: Mapping[str, Any], all_days: Sequence[date]) -> Site:
+    days = all_days if row["days"] is None else [date.fromisoformat(day) for day in row["days"]]
     return Site(
         site_id=row["site_id"],
         name=row["name"],
         venue_type=row["venue_type"],
         kelurahan=row["kelurahan"],
         booths=row["booths"],
+        days=tuple(days),
         reserves=tuple(SeatLimit(**limit) for limit in row["reserves"]),
         caps=tuple(SeatLimit(**limit) for limit in row["caps"]),
+        venue_id=None if row["venue_id"] is None else UUID(row["venue_id"]),
+        extends=row["extends"],
     )
 
 
 async def save_bazaar(conn: Connection, bazaar: Bazaar) -> None:
     """What changes in the life of a bazaar; its row is locked."""
     await conn.execute(
-        "UPDATE bazaar SET version = $2, state = $3, round = $4 WHERE bazaar_id = $1",
+        "UPDATE bazaar SET version = $2, state = $3, round = $4, days = $5, applications_close_at = $6, "
+        "applications_open_at = $7, cancelled_because = $8, moved_from = $9, revision = $10 WHERE bazaar_id = $1",
         bazaar.bazaar_id,
         bazaar.version,
         bazaar.state,
         bazaar.round,
+        list(bazaar.days),
+        bazaar.applications_close_at,
+        bazaar.applications_open_at,
+        bazaar.cancelled_because,
+        None if bazaar.moved_from is None else list(bazaar.moved_from),
+        bazaar.revision,
     )
 
 
 async def find_site_areas(conn: Connection, bazaar_id: UUID) -> list[str]:
-    """Codes of the kelurahan of every site. Raises `BazaarUnknown`."""
-    rows = await conn.fetch("SELECT DISTINCT kelurahan FROM site WHERE bazaar_id = $1 ORDER BY kelurahan", bazaar_id)
+    """Codes of the areas that its officers must cover: the kelurahan of every site, and its own area where it has one.
+
+    Raises `BazaarUnknown`.
+    """
+    rows = await conn.fetch(
+        "SELECT kelurahan AS area FROM site WHERE bazaar_id = $1 "
+        "UNION SELECT area FROM bazaar WHERE bazaar_id = $1 AND area IS NOT NULL ORDER BY area",
+        bazaar_id,
+    )
     if not rows:
         raise BazaarUnknown("There is no such bazaar.")
-    return [row["kelurahan"] for row in rows]
+    return [row["area"] for row in rows]
 
 
 async def find_site_names(conn: Connection, bazaar_id: UUID) -> dict[str, str]:
@@ -155,7 +194,7 @@ async def find_free_booths(conn: Connection, bazaar_id: UUID) -> dict[str, list[
         "SELECT b.site_id, array_agg(b.number ORDER BY b.position) AS numbers FROM booth AS b "
         "WHERE b.bazaar_id = $1 AND b.kind = 'vendor' AND NOT EXISTS ("
         "SELECT FROM application AS a WHERE a.bazaar_id = b.bazaar_id AND a.site_id = b.site_id "
-        "AND a.booth = b.number AND a.state IN ('offered', 'confirmed', 'attended', 'missed')) "
+        "AND a.booth = b.number AND a.state IN ('offered', 'confirmed', 'attended')) "
         "GROUP BY b.site_id",
         bazaar_id,
     )
@@ -167,7 +206,7 @@ async def list_public_bazaars(conn: Connection, after: tuple[date, UUID] | None,
     first_day, bazaar_id = after or (date.max, UUID(int=2**128 - 1))
     rows = await conn.fetch(
         "SELECT bazaar_id, state, name, theme, organisers, days, applications_close_at FROM bazaar "
-        "WHERE state <> 'draft' AND (days[1], bazaar_id) < ($1::date, $2::uuid) "
+        "WHERE state NOT IN ('draft', 'tentative') AND (days[1], bazaar_id) < ($1::date, $2::uuid) "
         "ORDER BY days[1] DESC, bazaar_id DESC LIMIT $3",
         first_day,
         bazaar_id,

@@ -23,8 +23,8 @@ async def lock_candidates(conn: Connection, bazaar_id: UUID) -> list[Candidate]:
 
 
 LOCK_CANDIDATES = """
-SELECT a.application_id, a.bazaar_id, a.vendor_id, a.version, a.state, a.choices, a.applied_at,
-    v.vendor_id AS known_id, v.kelurahan, v.rw, v.category, v.agency, p.person_id,
+SELECT a.application_id, a.bazaar_id, a.vendor_id, a.version, a.state, a.choices, a.applied_at, a.origin, a.party_id,
+    a.needs, v.vendor_id AS known_id, v.kelurahan, v.rw, v.category, v.agency, p.person_id,
     EXISTS (SELECT FROM completion AS c WHERE c.vendor_id = ANY(who.ids)) AS trained,
     (SELECT min(s.reason) FROM suspension AS s WHERE s.vendor_id = ANY(who.ids)) AS suspended_because,
     t.turns, coalesce(t.day, f.day) AS waiting_since
@@ -63,6 +63,9 @@ def _candidate(row: Record) -> Candidate:
         state=row["state"],
         choices=tuple(tuple(tier) for tier in row["choices"]),
         applied_at=row["applied_at"],
+        origin=row["origin"],
+        party_id=row["party_id"],
+        needs=tuple(row["needs"]),
     )
     return Candidate(application, vendor, row["turns"], row["waiting_since"], row["person_id"])
 
