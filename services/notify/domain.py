@@ -13,7 +13,7 @@ can tell, so it becomes `unknown`, is listed, and is never resent by itself. Aft
 or an operator who looked at the provider's log settles it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from enum import IntEnum
@@ -99,25 +99,64 @@ PLANS: Mapping[type[Event], Plan] = {
         "training-not-completed", Lane.ROUTINE, ("title", "sessions_attended", "sessions_held")
     ),
     bazaar.ApplicationReceived: Plan(
-        "application-received", Lane.PERSONAL, ("application_id", "bazaar_name", "choices")
+        "application-received", Lane.PERSONAL, ("application_id", "bazaar_name", "choices", "origin")
+    ),
+    bazaar.ApplicationDropped: Plan("application-dropped", Lane.PERSONAL, ("application_id", "bazaar_name", "because")),
+    bazaar.ApplicationRescheduled: Plan(
+        "application-rescheduled",
+        Lane.OFFER,
+        ("application_id", "bazaar_name", "days_before", "days", "site_name", "booth", "release_by"),
+    ),
+    bazaar.ApplicationCancelled: Plan(
+        "application-cancelled",
+        Lane.OFFER,
+        ("application_id", "bazaar_name", "days", "reason", "had_booth", "turn_returned"),
     ),
     bazaar.BoothAssigned: Plan(
         "booth-assigned",
         Lane.OFFER,
-        ("application_id", "bazaar_name", "site_name", "booth", "days", "respond_by", "promoted"),
+        ("application_id", "bazaar_name", "site_name", "booth", "days", "respond_by", "promoted", "phase"),
+        deadline="respond_by",
+    ),
+    bazaar.BoothOfferExpiring: Plan(
+        "booth-offer-expiring",
+        Lane.OFFER,
+        ("application_id", "bazaar_name", "site_name", "booth", "days", "respond_by"),
         deadline="respond_by",
     ),
     bazaar.ApplicantQueued: Plan(
-        "applicant-queued",
-        Lane.PERSONAL,
-        ("application_id", "bazaar_name", "place", "because", "ahead", "forecast_round"),
+        "applicant-queued", Lane.PERSONAL, ("application_id", "bazaar_name", "place", "explanation")
     ),
     bazaar.BoothConfirmed: Plan(
         "booth-confirmed", Lane.PERSONAL, ("application_id", "bazaar_name", "site_name", "booth", "days")
     ),
+    bazaar.TicketIssued: Plan(
+        "ticket-issued",
+        Lane.PERSONAL,
+        ("application_id", "bazaar_name", "site_name", "booth", "days", "serial", "ticket"),
+    ),
     bazaar.BoothDeclined: Plan("booth-declined", Lane.PERSONAL, ("application_id", "bazaar_name", "site_id")),
+    bazaar.BoothReleased: Plan("booth-released", Lane.PERSONAL, ("application_id", "bazaar_name", "site_id")),
+    bazaar.BoothDaysAdded: Plan(
+        "booth-days-added", Lane.PERSONAL, ("application_id", "bazaar_name", "site_name", "booth", "added", "days")
+    ),
+    bazaar.BoothSwapProposed: Plan(
+        "booth-swap-proposed",
+        Lane.OFFER,
+        ("application_id", "bazaar_name", "site_name", "booth", "days", "answer_by"),
+        deadline="answer_by",
+    ),
+    bazaar.BoothSwapRefused: Plan("booth-swap-refused", Lane.PERSONAL, ("application_id", "bazaar_name", "because")),
+    bazaar.BoothSwapped: Plan(
+        "booth-swapped", Lane.PERSONAL, ("application_id", "bazaar_name", "site_name", "booth", "days")
+    ),
     bazaar.BoothOfferLapsed: Plan("booth-offer-lapsed", Lane.PERSONAL, ("application_id", "bazaar_name", "site_id")),
     bazaar.BoothMissed: Plan("booth-missed", Lane.ROUTINE, ("application_id", "bazaar_name", "site_id")),
+    bazaar.AppealFiled: Plan("appeal-filed", Lane.ROUTINE, ("application_id", "appeal_id")),
+    bazaar.AppealDecided: Plan(
+        "appeal-decided", Lane.PERSONAL, ("application_id", "appeal_id", "bazaar_name", "upheld", "remedy")
+    ),
+    bazaar.SalesQueried: Plan("sales-queried", Lane.ROUTINE, ("application_id", "bazaar_name", "day", "because")),
 }
 
 TEMPLATES: tuple[str, ...] = tuple(plan.template for plan in PLANS.values())
@@ -170,8 +209,6 @@ def draft(event: Event, cause: Cause, sites: Sites, now: datetime) -> Draft:
         params["site_name"] = named(values["site_id"])
     if "choices" in params:
         params["choices"] = [[named(site) for site in tier] for tier in values["choices"]]
-    if "because" in params:
-        params["because"] = _with_names(values["because"], named)
     return Draft(cause, plan.template, UUID(values["vendor_id"]), params, plan.lane, _deadline(event, plan, now))
 
 
@@ -201,20 +238,6 @@ def told_once(drafts: Sequence[Draft], persons: Mapping[UUID, UUID]) -> list[Dra
             told.append(same)
         kept.append(one)
     return kept
-
-
-def _with_names(because: Any, named: Callable[[str], str]) -> Any:
-    """The reason with the names of its locations (in an allocation they are the lists `pools` and `full`)."""
-    if isinstance(because, list):
-        return [_with_names(item, named) for item in because]
-    if not isinstance(because, dict):
-        return because
-    return {
-        key: [named(item) for item in value]
-        if key in ("pools", "full") and isinstance(value, list) and all(isinstance(item, str) for item in value)
-        else _with_names(value, named)
-        for key, value in because.items()
-    }
 
 
 # --- what becomes of it

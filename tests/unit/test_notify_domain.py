@@ -108,28 +108,6 @@ def test_locations_are_named_where_their_names_are_known() -> None:
     assert "site_id" not in params
 
 
-def test_the_reason_of_waiting_names_its_locations() -> None:
-    queued = bazaar.ApplicantQueued(
-        application_id=APPLICATION,
-        bazaar_id=BAZAAR,
-        vendor_id=VENDOR,
-        bazaar_name="Bazar",
-        place=3,
-        because={
-            "code": "cap-reached",
-            "caps": [{"group": "category", "value": "food-drink", "pools": ["sb"]}],
-            "full": ["jb"],
-        },
-        ahead={"lottery": 1},
-    )
-    sites = {(BAZAAR, "sb"): "Rusun Karang Anyar", (BAZAAR, "jb"): "RPTRA Johar Baru"}
-    assert draft(queued, CAUSE, sites, NOW).params["because"] == {
-        "code": "cap-reached",
-        "caps": [{"group": "category", "value": "food-drink", "pools": ["Rusun Karang Anyar"]}],
-        "full": ["RPTRA Johar Baru"],
-    }
-
-
 # --- outcomes
 
 

@@ -30,9 +30,7 @@ OF_CLASS: dict[str, Any] = {
 }
 OF_DOCUMENT: dict[str, Any] = {"vendor_id": VENDOR, "document_id": UUID(int=8), "kind": "halal"}
 OF_AFFILIATION: dict[str, Any] = {"vendor_id": VENDOR, "affiliation_id": UUID(int=10), "organisation": "kadin"}
-NO_ONE_AHEAD = dict.fromkeys(
-    ("reserved", "fewer_turns", "waited_longer", "group_fewer_turns", "group_waited_longer", "lottery"), 0
-)
+OF_BOOTH: dict[str, Any] = {"site_id": "sb", "site_name": "Rusun Karang Anyar", "booth": "A07", "days": DAYS}
 
 EVENTS: dict[str, Event] = {
     "welcome": vendor.VendorRegistered(
@@ -81,9 +79,46 @@ EVENTS: dict[str, Event] = {
         **OF_BAZAAR,
         place=12,
         because={"code": "pools-full", "pools": ["sb", "jb"]},
-        ahead={**NO_ONE_AHEAD, "fewer_turns": 20, "lottery": 3},
+        ahead={"fewer_turns": 20, "lottery": 3},
         forecast_round=2,
+        explanation={"id": "Semua lapak di lokasi pilihan Anda sudah terisi.", "en": "All booths went to others."},
     ),
+    "application-dropped": bazaar.ApplicationDropped(**OF_BAZAAR, because="training-missing"),
+    "application-rescheduled": bazaar.ApplicationRescheduled(
+        **OF_BAZAAR,
+        days_before=DAYS,
+        days=[date(2023, 3, 27), date(2023, 3, 28)],
+        site_id="sb",
+        site_name="Rusun Karang Anyar",
+        booth="A07",
+        release_by=datetime(2023, 3, 18, 8, 0, tzinfo=UTC),
+    ),
+    "application-cancelled": bazaar.ApplicationCancelled(
+        **OF_BAZAAR, days=DAYS, reason="weather", had_booth=True, turn_returned=True
+    ),
+    "booth-offer-expiring": bazaar.BoothOfferExpiring(
+        **OF_BAZAAR, **OF_BOOTH, respond_by=datetime(2023, 3, 18, 8, 0, tzinfo=UTC)
+    ),
+    "ticket-issued": bazaar.TicketIssued(**OF_BAZAAR, **OF_BOOTH, serial=2, ticket="LPK1:ABC"),
+    "booth-released": bazaar.BoothReleased(**OF_BAZAAR, site_id="sb"),
+    "booth-days-added": bazaar.BoothDaysAdded(
+        **OF_BAZAAR, **{**OF_BOOTH, "days": [*DAYS, date(2023, 3, 22)]}, added=[date(2023, 3, 22)]
+    ),
+    "booth-swap-proposed": bazaar.BoothSwapProposed(
+        **OF_BAZAAR,
+        swap_id=UUID(int=11),
+        site_name="RPTRA Johar Baru",
+        booth="A03",
+        days=DAYS,
+        answer_by=datetime(2023, 3, 18, 8, 0, tzinfo=UTC),
+    ),
+    "booth-swap-refused": bazaar.BoothSwapRefused(**OF_BAZAAR, swap_id=UUID(int=11), because="declined"),
+    "booth-swapped": bazaar.BoothSwapped(**OF_BAZAAR, **OF_BOOTH, swap_id=UUID(int=11)),
+    "appeal-filed": bazaar.AppealFiled(
+        application_id=APPLICATION, bazaar_id=BAZAAR, vendor_id=VENDOR, appeal_id=UUID(int=12), about="no-show"
+    ),
+    "appeal-decided": bazaar.AppealDecided(**OF_BAZAAR, appeal_id=UUID(int=12), upheld=True, remedy="turn-returned"),
+    "sales-queried": bazaar.SalesQueried(**OF_BAZAAR, day=date(2023, 3, 20), because="turnover-high"),
     "booth-confirmed": bazaar.BoothConfirmed(
         **OF_BAZAAR, site_id="sb", site_name="Rusun Karang Anyar", booth="A07", days=DAYS
     ),
@@ -167,24 +202,40 @@ FACTS: dict[str, tuple[list[str], list[str]]] = {
         ],
     ),
     "applicant-queued": (
-        [
-            "Urutan Anda dalam antrean: 12",
-            "Semua lapak di Rusun Karang Anyar dan RPTRA Johar Baru sudah terisi",
-            "20 pedagang lebih jarang mendapat giliran",
-            "3 pedagang setara dengan Anda",
-            "sekitar 2 putaran lagi",
-            "meminta petugas memeriksanya kembali",
-            str(APPLICATION),
-        ],
-        [
-            "Your place in the queue: 12",
-            "All booths at Rusun Karang Anyar and RPTRA Johar Baru",
-            "had fewer turns than you: 20",
-            "in about 2 rounds",
-            "ask an officer to look at it again",
-            str(APPLICATION),
-        ],
+        ["Semua lapak di lokasi pilihan Anda sudah terisi.", "meminta petugas", str(APPLICATION)],
+        ["All booths went to others.", "ask an officer", str(APPLICATION)],
     ),
+    "application-dropped": (
+        ["sudah menyelesaikan satu pelatihan", "giliran Anda tidak berkurang"],
+        ["have completed a training", "you lose no turn"],
+    ),
+    "application-rescheduled": (
+        ["Semula: Senin, 20 Maret 2023", "Menjadi: Senin, 27 Maret 2023", "A07", "Sabtu, 18 Maret 2023, pukul 15.00"],
+        ["Before: Monday, 20 March 2023", "Now: Monday, 27 March 2023", "A07", "by Saturday, 18 March 2023, 15:00"],
+    ),
+    "application-cancelled": (
+        ["tidak jadi diadakan", "Cuaca tidak memungkinkan.", "giliran Anda kami kembalikan"],
+        ["does not take place", "The weather does not allow it.", "your turn is given back"],
+    ),
+    "booth-offer-expiring": (
+        ["A07", "paling lambat Sabtu, 18 Maret 2023, pukul 15.00 WIB"],
+        ["A07", "by Saturday, 18 March 2023, 15:00 WIB"],
+    ),
+    "ticket-issued": (["LPK1:ABC", "A07", "menggantikan"], ["LPK1:ABC", "A07", "replaces"]),
+    "booth-released": (["Rusun Karang Anyar", "tidak berkurang"], ["Rusun Karang Anyar", "lose no turn"]),
+    "booth-days-added": (
+        ["Hari tambahan: Rabu, 22 Maret 2023", "A07"],
+        ["Added: Wednesday, 22 March 2023", "A07"],
+    ),
+    "booth-swap-proposed": (
+        ["A03", "RPTRA Johar Baru", "bebas menolak", "Sabtu, 18 Maret 2023"],
+        ["A03", "RPTRA Johar Baru", "free to decline", "Saturday, 18 March 2023"],
+    ),
+    "booth-swap-refused": (["memilih tetap di lapaknya"], ["prefers to keep its booth"]),
+    "booth-swapped": (["Lapak: A07", "tidak berlaku lagi"], ["Booth: A07", "no longer valid"]),
+    "appeal-filed": (["bukan komputer", str(UUID(int=12))], ["not a computer", str(UUID(int=12))]),
+    "appeal-decided": (["kami terima", "kami kembalikan"], ["was accepted", "given back"]),
+    "sales-queried": (["Senin, 20 Maret 2023", "jauh lebih tinggi"], ["Monday, 20 March 2023", "far above"]),
     "booth-confirmed": (["A07", "Rusun Karang Anyar", "sudah pasti"], ["A07", "Rusun Karang Anyar", "is yours"]),
     "booth-declined": (
         ["Rusun Karang Anyar", "Giliran Anda tidak berkurang"],
@@ -297,56 +348,61 @@ def test_a_freed_booth_says_so() -> None:
     assert "offered to another vendor" in written(promoted, "en").body
 
 
-@pytest.mark.parametrize(
-    ("because", "indonesian", "english"),
-    [
-        (
-            {
-                "code": "cap-reached",
-                "caps": [{"group": "category", "value": "food-drink", "pools": ["sb"]}],
-                "full": ["jb"],
-            },
-            ["kategori makanan dan minuman di Rusun Karang Anyar sudah terpakai", "beragam", "RPTRA Johar Baru"],
-            ["the category food and drink at Rusun Karang Anyar is used up", "RPTRA Johar Baru are full"],
-        ),
-        (
-            {"code": "cap-reached", "caps": [{"group": "agency", "value": "ppkukm", "pools": ["sb"]}], "full": []},
-            ["Jatah untuk binaan PPKUKM di Rusun Karang Anyar sudah terpakai"],
-            ["The share for vendors coached by PPKUKM at Rusun Karang Anyar is used up"],
-        ),
-        (
-            {"code": "group-had-its-seat", "group": "rw", "value": "31.71.02.1002.003", "seats": 1},
-            ["Setiap RW mendapat paling banyak 1 lapak", "jatah RW 003 Kelurahan Karang Anyar sudah terpakai"],
-            ["Every RW gets 1 booth at most", "the share of RW 003 Kelurahan Karang Anyar went"],
-        ),
-        ({"code": "something-new"}, ["sudah terisi"], ["whose turn came first"]),
-        ({}, ["sudah terisi"], ["whose turn came first"]),
-    ],
-)
-def test_each_reason_to_wait_is_explained(
-    because: dict[str, object], indonesian: list[str], english: list[str]
-) -> None:
-    queued = EVENTS["applicant-queued"].model_copy(update={"because": because})
-    for language, facts in (("id", indonesian), ("en", english)):
-        body = written(queued, language).body
-        for fact in facts:
-            assert fact in body, body
+def test_a_booth_on_reserved_seats_says_so() -> None:
+    reserved = EVENTS["booth-assigned"].model_copy(update={"phase": 1})
+    assert "disediakan untuk binaan pengampu" in written(reserved, "id").body
+    assert "set aside for vendors of your agency" in written(reserved, "en").body
+
+
+def test_one_who_was_applied_for_is_told() -> None:
+    standing = EVENTS["application-received"].model_copy(update={"origin": "standing"})
+    assert "sesuai minat yang Anda simpan" in written(standing, "id").body
+    assert "the interest you keep with us" in written(standing, "en").body
+
+
+def test_a_decision_without_an_explanation_still_names_the_place() -> None:
+    queued = EVENTS["applicant-queued"].model_copy(update={"explanation": {}})
+    assert "urutan ke-12 dalam antrean" in written(queued, "id").body
+    assert "number 12 in the queue" in written(queued, "en").body
+
+
+def test_who_has_no_booth_yet_may_withdraw_when_the_days_change() -> None:
+    waiting = EVENTS["application-rescheduled"].model_copy(
+        update={"site_id": None, "site_name": None, "booth": None, "release_by": None}
+    )
+    assert "menarik lamaran" in written(waiting, "id").body
+    assert "Lapak Anda tetap" not in written(waiting, "id").body
 
 
 @pytest.mark.parametrize(
-    ("forecast", "indonesian", "english"),
+    ("remedy", "upheld", "indonesian"),
     [
-        (1, "pada putaran berikutnya", "in the next round"),
-        (5, "sekitar 5 putaran lagi", "in about 5 rounds"),
-        (None, "belum bisa memperkirakannya", "cannot forecast it yet"),
+        ("none", False, "keputusan semula tetap berlaku"),
+        ("waiting-restored", True, "Waktu tunggu Anda kami pulihkan"),
+        ("priority-granted", True, "kami dahulukan mulai putaran berikutnya"),
     ],
 )
-def test_a_forecast_is_put_into_words(forecast: int | None, indonesian: str, english: str) -> None:
-    queued = EVENTS["applicant-queued"].model_copy(update={"forecast_round": forecast, "ahead": {}, "place": 1})
-    assert indonesian in written(queued, "id").body
-    assert english in written(queued, "en").body
-    assert "Siapa yang didahulukan" not in written(queued, "id").body
-    assert "1 (paling depan)" in written(queued, "id").body
+def test_an_objection_is_answered(remedy: str, upheld: bool, indonesian: str) -> None:
+    decided = EVENTS["appeal-decided"].model_copy(update={"remedy": remedy, "upheld": upheld})
+    assert indonesian in written(decided, "id").body
+
+
+CODES = {
+    bazaar.ApplicationDropped: (
+        ["unknown-vendor", "training-missing", "vendor-suspended", "group-missing", "not-admitted", "same-person"]
+    ),
+    bazaar.ApplicationCancelled: ["holiday", "weather", "venue", "organiser", "safety"],
+    bazaar.BoothSwapRefused: ["declined", "lapsed", "not-approved", "withdrawn", "booth-gone"],
+    bazaar.SalesQueried: ["turnover-high", "turnover-low", "per-transaction-high", "per-unit-high"],
+}
+
+
+@pytest.mark.parametrize("code", sorted({code for codes in CODES.values() for code in codes}))
+def test_every_code_of_a_reason_is_a_sentence_of_its_own(code: str) -> None:
+    for language in LANGUAGES:
+        sentence = FILTERS[language]["reason"](code)
+        assert sentence != FILTERS[language]["reason"]("a-code-that-nobody-knows")
+        assert sentence.endswith(".")
 
 
 @pytest.mark.parametrize(
