@@ -2,7 +2,6 @@
 
 from services.vendor import areas, consumers
 from services.vendor.api import ROUTERS
-from services.vendor.files import FileSettings, remover, storage_of
 from services.vendor.handlers.affiliations import watch_affiliation
 from services.vendor.handlers.documents import fall_due
 from services.vendor.handlers.duplicates import TIMER as FIND_DUPLICATES
@@ -15,10 +14,11 @@ from services.vendor.handlers.suspension import end_suspension
 from services.vendor.keys import check_index_key
 from services.vendor.store.affiliations import TIMER as AFFILIATION
 from services.vendor.store.documents import DOCUMENT_DUE
-from services.vendor.store.files import REMOVE_FILE
 from services.vendor.store.suspension import SUSPENSION_END
 from services.vendor.sweeping import sweep_commands
 from shared.crypto import Sealer
+from shared.files.rows import REMOVE_FILE
+from shared.files.storage import FileSettings, remover, storage_of
 from shared.service import Service
 from shared.settings import load
 

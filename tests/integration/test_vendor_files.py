@@ -14,15 +14,15 @@ from cryptography.exceptions import InvalidTag
 from fastapi import UploadFile
 from starlette.datastructures import Headers
 
-from services.vendor import files
 from services.vendor.app import VendorSettings
-from services.vendor.files import FileGone, FileLost, StoreUnavailable, answer, read_file, remover, storage_of
-from services.vendor.store import files as store
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.db import Connection
 from shared.errors import Refused
 from shared.failures import is_outage
+from shared.files import rows as store
+from shared.files import storage as files
+from shared.files.storage import FileGone, FileLost, StoreUnavailable, answer, read_file, remover, storage_of
 from shared.service import Platform
 from shared.settings import load
 from shared.timers import run_due

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from services.vendor.files import FileSettings
-from services.vendor.pictures import PictureBroken, read_picture
+from shared.files.pictures import PictureBroken, read_picture
+from shared.files.storage import FileSettings
 
 SECRET = b"S 6.1754 E 106.8272 Jalan Rahasia 7"
 BASE: dict[str, Any] = {

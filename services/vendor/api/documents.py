@@ -8,7 +8,6 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Query, Response, UploadFile
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from services.vendor import files
 from services.vendor.api.access import officer_area, officer_reach, reach_of, require_reach, see_vendor
 from services.vendor.api.texts import Note
 from services.vendor.domain.documents import (
@@ -23,7 +22,6 @@ from services.vendor.domain.documents import (
     State,
     Submission,
 )
-from services.vendor.files import FORM_BYTES_MAX, SCANS
 from services.vendor.handlers import documents as handlers
 from services.vendor.handlers.documents import Correction, Submitted
 from services.vendor.handlers.reach import Reach, reaches
@@ -34,6 +32,8 @@ from services.vendor.store.merging import find_family
 from shared.db import Connection
 from shared.events.documents import DocumentKind
 from shared.events.values import AreaCode
+from shared.files import storage as files
+from shared.files.storage import FORM_BYTES_MAX, SCANS
 from shared.http import LIMIT_DEFAULT, After, Edge, EdgeDep, Limit, large_body, page, read_cursor
 
 __all__ = ["router"]

@@ -23,7 +23,6 @@ from services.vendor.domain.products import (
     ProductUnknown,
     explain,
 )
-from services.vendor.files import FORM_BYTES_MAX, PICTURES, answer, read_file, upload
 from services.vendor.handlers import products as handlers
 from services.vendor.handlers.reach import reaches
 from services.vendor.store import products as store
@@ -31,6 +30,7 @@ from services.vendor.store.merging import find_family
 from services.vendor.store.products import Offered, Photo
 from shared.db import Connection
 from shared.events.values import AreaCode, CategoryCode
+from shared.files.storage import FORM_BYTES_MAX, PICTURES, answer, read_file, upload
 from shared.http import LIMIT_DEFAULT, After, EdgeDep, Limit, PublicEdgeDep, large_body, page, read_cursor
 
 __all__ = ["router"]

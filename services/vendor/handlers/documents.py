@@ -5,7 +5,6 @@ from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from services.vendor import files
 from services.vendor.checks import Warned
 from services.vendor.domain import documents as domain
 from services.vendor.domain.documents import (
@@ -25,6 +24,7 @@ from shared.clock import JAKARTA, day_in_jakarta
 from shared.crypto import Sealer
 from shared.db import Connection
 from shared.events.documents import DocumentEvent
+from shared.files import storage as files
 from shared.ids import new_id
 from shared.timers import set_timer
 

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from services.vendor import files
 from services.vendor.domain import products as domain
 from services.vendor.domain.products import (
     CriteriaOutdated,
@@ -26,6 +25,7 @@ from services.vendor.store.merging import find_family
 from services.vendor.store.products import Photo
 from shared.db import Connection
 from shared.events.vendor import VendorEvent
+from shared.files import storage as files
 from shared.ids import new_id
 
 __all__ = [

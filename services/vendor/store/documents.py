@@ -9,9 +9,9 @@ from uuid import UUID
 import asyncpg
 
 from services.vendor.domain.documents import Document, Reason
-from services.vendor.store.files import release_files
 from shared.db import Connection
 from shared.events.documents import DocumentKind
+from shared.files.rows import release_files
 
 __all__ = [
     "DOCUMENT_DUE",

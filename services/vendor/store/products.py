@@ -8,8 +8,8 @@ from uuid import UUID
 import asyncpg
 
 from services.vendor.domain.products import Criterion, Curation, Entry, Product
-from services.vendor.store.files import release_files
 from shared.db import Connection
+from shared.files.rows import release_files
 
 __all__ = [
     "Offered",

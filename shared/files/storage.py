@@ -2,7 +2,7 @@
 
 Written before the row that refers to it, removed after that row is gone: never a row without its file. A file is noted
 with a timer that will remove it, then written; the transaction that writes the reference keeps it
-(`store.files.keep_file`), which cancels the timer. A request that is refused, repeated or broken off keeps nothing, so
+(`rows.keep_file`), which cancels the timer. A request that is refused, repeated or broken off keeps nothing, so
 its file goes.
 
 A file is sealed (AES-256-GCM, bound to its id) with the secret keys of the service: who takes the folder, the bucket or
@@ -31,12 +31,12 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, S3Store
 from pydantic import Field, SecretStr, field_validator
 
-from services.vendor.pictures import PictureBroken, read_picture
-from services.vendor.store import files as store
-from services.vendor.store.files import StoredFile
 from shared.crypto import Sealer
 from shared.db import Connection
 from shared.errors import Conflict, Refused
+from shared.files import rows as store
+from shared.files.pictures import PictureBroken, read_picture
+from shared.files.rows import StoredFile
 from shared.ids import new_id
 from shared.service import Platform
 from shared.settings import ServiceSettings
