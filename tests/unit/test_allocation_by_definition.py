@@ -23,6 +23,9 @@ def by_definition(doc: Doc) -> Doc:
     people = {one["id"]: one for one in doc["applicants"]}
     pools = {pool["id"]: pool for pool in doc["pools"]}
     seated_of: dict[tuple[str, str], int] = {}
+    party_of = {name: party for party in doc.get("parties", []) for name in party["members"]}
+    aside: list[str] = []
+    fixed: dict[str, str] = {}
 
     def group_of(pool: str) -> str | None:
         named = pools[pool].get("reserves", []) + pools[pool].get("caps", [])
@@ -41,18 +44,26 @@ def by_definition(doc: Doc) -> Doc:
                 value = one["groups"][level["by"]]
                 standing = doc.get("groups", {}).get(level["by"], {}).get(value, {})
                 more = seated_of.get((level["by"], value), 0)
+                more += sum(
+                    party_of[other] is party_of[name] and people[other]["groups"][level["by"]] == value
+                    for other in aside
+                    if name in party_of
+                )
             levels.append(
                 standing.get("turns", 0) + more if level["measure"] == "turns" else standing.get("waiting_since", "~")
             )
         return (*levels, hashlib.sha256(f"{doc['seed']}:{name}".encode()).hexdigest())
 
-    def choices(name: str) -> list[tuple[int, str]]:
+    def named(name: str) -> list[tuple[int, str]]:
         return [(tier, pool) for tier, ids in enumerate(people[name]["choices"]) for pool in ids]
 
-    def reserved_choices(name: str) -> list[tuple[str, str]]:
+    def choices(name: str) -> list[tuple[int, str]]:
+        return [(tier, pool) for tier, pool in named(name) if fixed.get(name, pool) == pool]
+
+    def reserved_choices(name: str, every: bool = False) -> list[tuple[str, str]]:
         return [
             (pool, limit["value"])
-            for _, pool in choices(name)
+            for _, pool in (named(name) if every else choices(name))
             for limit in pools[pool].get("reserves", [])
             if people[name].get("groups", {}).get(limit["group"]) == limit["value"]
         ]
@@ -100,26 +111,83 @@ def by_definition(doc: Doc) -> Doc:
                 return found
         return None
 
+    def caps_passed(names: list[str], kept: list[str]) -> Doc | None:
+        for cap in doc.get("caps", []):
+            values = [people[one].get("groups", {}).get(cap["group"]) for one in [*kept, *names]]
+            mine = {
+                people[one]["groups"][cap["group"]] for one in names if cap["group"] in people[one].get("groups", {})
+            }
+            over = sorted(value for value in mine if values.count(value) > cap["seats_each"])
+            if over:
+                return {"group": cap["group"], "value": over[0], "seats": cap["seats_each"]}
+        return None
+
+    def keep(names: list[str], number: int) -> None:
+        for name in names:
+            kept.append(name)
+            phase[name] = number
+            for group, value in people[name].get("groups", {}).items():
+                seated_of[group, value] = seated_of.get((group, value), 0) + 1
+
+    def pool_for(names: list[str], number: int) -> str | None:
+        """The best tier, then the least id, of the pools where all of them can sit together with all kept so far."""
+        if caps_passed(names, kept) is not None:
+            return None
+        for _, pool in sorted(named(names[0])):
+            if number == 1 and not all(pool in dict(reserved_choices(name, every=True)) for name in names):
+                continue
+            fixed.update(dict.fromkeys(names, pool))
+            if fit_reserves([*kept, *names]) if number == 1 else fit([*kept, *names], []):
+                return pool
+            for name in names:
+                del fixed[name]
+        return None
+
     kept: list[str] = []
     phase: dict[str, int] = {}
     walked: dict[str, tuple[Any, ...]] = {}
     stopped: dict[str, Doc] = {}
+    refused: dict[str, Doc | None] = {}
     for number in (1, 2):
         left = [name for name in people if name not in kept and (number == 2 or reserved_choices(name))]
+        if number == 1:  # with company only where some pool reserves a seat for each of them
+            for party in doc.get("parties", []):
+                each = [{pool for pool, _ in reserved_choices(name)} for name in party["members"]]
+                if not set.intersection(*each):
+                    left = [name for name in left if name not in party["members"]]
+        aside.clear()
+        together = [party for party in doc.get("parties", []) if party["members"][0] not in kept]
+        floor: dict[str, tuple[Any, ...]] = {}
         while left:
             name = min(left, key=key)
             left.remove(name)
-            walked[name] = key(name)
+            party = party_of.get(name)
+            if party is not None and party in together:
+                last = key(name)
+                aside.append(name)
+                members = [one for one in aside if party_of[one] is party]
+                if len(members) < len(party["members"]):
+                    continue
+                aside = [one for one in aside if one not in members]
+                together.remove(party)
+                walked.update(dict.fromkeys(members, last))
+                if pool_for(members, number) is not None:
+                    keep(members, number)
+                elif number == 2 and party["apart"] == "split":
+                    floor.update(dict.fromkeys(members, last))
+                    left += members
+                    party_of = {one: of for one, of in party_of.items() if one not in members}
+                elif number == 2:
+                    refused.update(dict.fromkeys(members, caps_passed(members, kept)))
+                continue
+            walked[name] = max(key(name), floor.get(name, ()))
             cap = cap_met(name, kept)
             if cap is not None:
                 stopped[name] = cap
                 continue
             stopped.pop(name, None)
             if fit_reserves([*kept, name]) if number == 1 else fit([*kept, name], []):
-                kept.append(name)
-                phase[name] = number
-                for group, value in people[name].get("groups", {}).items():
-                    seated_of[group, value] = seated_of.get((group, value), 0) + 1
+                keep([name], number)
 
     def worth(seats: tuple[tuple[int, str], ...]) -> tuple[Any, ...]:
         good = sum(
@@ -147,10 +215,24 @@ def by_definition(doc: Doc) -> Doc:
     waiting = []
     for place, name in enumerate(queue, start=1):
         holders: set[str] = set()
-        if name in stopped:
+        if name in refused:
+            mates = party_of[name]["members"]
+            over = refused[name]
+            pools_named = [pool for _, pool in named(name)]
+            because: Doc = {"code": "party-does-not-fit", "size": len(mates), "pools": pools_named, "cap": over}
+            holders = {
+                one
+                for one in kept
+                if (
+                    seat[one][1] in pools_named
+                    if over is None
+                    else people[one].get("groups", {}).get(over["group"]) == over["value"]
+                )
+            }
+        elif name in stopped:
             group = stopped[name]["group"]
             value = people[name]["groups"][group]
-            because: Doc = {
+            because = {
                 "code": "group-had-its-seat",
                 "group": group,
                 "value": value,
@@ -216,6 +298,17 @@ def by_definition(doc: Doc) -> Doc:
                 "forecast_round": min(offers, key=lambda offer: offer[:2])[0] if offers else None,
             }
         )
+    forecast = {one["applicant"]: one["forecast_round"] for one in waiting}
+    for entry in waiting:
+        if entry["applicant"] in refused:
+            mates = party_of[entry["applicant"]]["members"]
+            rounds = [forecast[mate] for mate in mates]
+            alone = [
+                pool
+                for _, pool in named(mates[0])
+                if lawful([(mate, pool) for mate in mates]) and caps_passed(mates, []) is None
+            ]
+            entry["forecast_round"] = max(rounds) if alone and None not in rounds else None
     return {
         "served": [
             {"applicant": name, "pool": seat[name][1], "tier": seat[name][0], "phase": phase[name]} for name in kept
@@ -289,6 +382,23 @@ def small_problem(chance: random.Random, people_max: int = 9, pools_max: int = 4
     return doc
 
 
+def with_parties(chance: random.Random, doc: Doc) -> Doc:
+    """The same round, some of whose applicants come in company."""
+    left = [one["id"] for one in doc["applicants"]]
+    chance.shuffle(left)
+    choices = {one["id"]: one["choices"] for one in doc["applicants"]}
+    parties: list[Doc] = []
+    while len(left) >= 2 and len(parties) < 3:
+        members, left = left[: (size := chance.choice([2, 2, 2, 3, 4]))], left[size:]
+        if len(members) > 1:
+            choices.update(dict.fromkeys(members, choices[members[0]]))
+            parties.append(
+                {"id": f"g{len(parties)}", "members": members, "apart": chance.choice(["none", "none", "split"])}
+            )
+    applicants = [{**one, "choices": choices[one["id"]]} for one in doc["applicants"]]
+    return {**doc, "applicants": applicants, "parties": parties}
+
+
 seeds = st.integers(0, 2**48)
 
 
@@ -296,6 +406,21 @@ seeds = st.integers(0, 2**48)
 @given(seeds)
 def test_the_solver_gives_what_the_definition_gives_and_the_verifier_agrees(seed: int) -> None:
     doc = small_problem(random.Random(seed))
+    problem = read_problem(json.dumps(doc).encode())
+
+    result = solve(problem)
+
+    written = json.loads(result_to_json(result))
+    assert written.pop("problem_sha256") == problem.sha256
+    assert written == by_definition(doc)
+    assert verify(problem, result) == []
+
+
+@settings(max_examples=2500, deadline=None, derandomize=True)
+@given(seeds)
+def test_with_parties_the_solver_gives_what_the_definition_gives_and_the_verifier_agrees(seed: int) -> None:
+    chance = random.Random(seed)
+    doc = with_parties(chance, small_problem(chance))
     problem = read_problem(json.dumps(doc).encode())
 
     result = solve(problem)

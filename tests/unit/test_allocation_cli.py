@@ -112,3 +112,20 @@ def test_a_call_that_makes_no_sense_says_which_does(problem: Path, arguments: li
 
     assert ran.exit_code == 2
     assert advice in ran.stderr
+
+
+def test_parties_are_counted_and_one_that_no_pool_could_seat_is_noted(tmp_path: Path) -> None:
+    path = tmp_path / "problem.json"
+    pools = [{"id": "p1", "capacity": 2}, {"id": "p2", "capacity": 1}]
+    people = [{"id": name, "choices": [["p1" if name in "ab" else "p2"]]} for name in "abcd"]
+    parties = [
+        {"id": "g1", "members": ["a", "b"], "apart": "none"},
+        {"id": "g2", "members": ["c", "d"], "apart": "none"},
+    ]
+    path.write_text(json.dumps({"seed": "s", "pools": pools, "applicants": people, "parties": parties}))
+    ran = runner.invoke(app, [str(path)])
+
+    assert ran.exit_code == 0
+    assert "1  of 2 parties, each in one pool" in ran.stderr
+    assert "2  waiting: party-does-not-fit" in ran.stderr
+    assert "party g2: no pool that its 2 members named could seat them together, even if empty" in ran.stderr

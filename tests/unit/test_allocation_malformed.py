@@ -72,7 +72,7 @@ LIMIT = {"group": "agency", "value": "a", "seats": 1}
             "pool",
             [],
             "pool: is not a field here; correct its spelling or take it out"
-            " (fields here are seed, pools, caps, rotation, groups, applicants)",
+            " (fields here are seed, pools, caps, rotation, groups, applicants, parties)",
         ),
         ("pools/0", "p1", 'pools[0]: must be an object, is "p1"'),
         ("pools/0/capacity", -1, "pools[0].capacity: must be 0 or more, is -1"),

@@ -6,8 +6,9 @@
     findings = verify(problem, result)  # [] = correct; written apart from `solve`
 
 The rule is DESIGN.md, "Fair rotation: the rule of allocation"; who is served is unique under it, and so is where.
-What it leaves open is settled in docs/decisions/0010-allocation.md. `problem.py` and `result.py` say what the two
-documents hold, `reasons.py` what place, because, ahead and forecast mean. `cli.py` is `lapak allocate`.
+What it leaves open is settled in docs/decisions/0010-allocation.md, and for those who want to stand together in
+`parties.py`. `problem.py` and `result.py` say what the two documents hold, `reasons.py` what place, because, ahead and
+forecast mean. `cli.py` is `lapak allocate`.
 """
 
 from services.bazaar.allocation.malformed import Malformed
@@ -18,8 +19,10 @@ from services.bazaar.allocation.result import (
     CapMet,
     CapReached,
     GroupHadItsSeat,
+    PartyDoesNotFit,
     PoolsFull,
     Result,
+    RoundCap,
     Served,
     Waiting,
     read_result,
@@ -35,9 +38,11 @@ __all__ = [
     "CapReached",
     "GroupHadItsSeat",
     "Malformed",
+    "PartyDoesNotFit",
     "PoolsFull",
     "Problem",
     "Result",
+    "RoundCap",
     "Served",
     "Waiting",
     "problem_sha256",

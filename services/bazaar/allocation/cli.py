@@ -24,6 +24,7 @@ from services.bazaar.allocation import (
     solve,
     verify,
 )
+from services.bazaar.allocation.parties import never_together
 from services.bazaar.allocation.problem import idle_limits
 
 NOTES_SHOWN_MAX = 5
@@ -49,6 +50,10 @@ def allocate(
 
     The same problem gives the same result, byte for byte. With --verify a result is checked by code written apart
     from the solver, and every difference is printed.
+
+    Applicants who want to stand together are listed in the problem under "parties", for example
+    {"id": "g1", "members": ["v1", "v2"], "apart": "none"}: all of them in one pool or none; "split" lets each be
+    walked alone where there is no room for all.
     """
     if check and result is None:
         _refuse("--verify needs two files: lapak allocate --verify PROBLEM RESULT")
@@ -134,11 +139,19 @@ def _summarise(console: Console, problem: Problem, result: Result) -> None:
     table.add_row(str(len(result.served)), f"served, {sum(one.phase == 1 for one in result.served)} in reserved seats")
     for tier, count in sorted(Counter(one.tier for one in result.served).items()):
         table.add_row(str(count), f"of them in their tier {tier}" + (" (the best)" if tier == 0 else ""))
+    if problem.parties:
+        seat = {one.applicant: one.pool for one in result.served}
+        pools = [{seat.get(member) for member in party.members} for party in problem.parties]
+        together = sum(len(one) == 1 and None not in one for one in pools)
+        table.add_row(str(together), f"of {len(problem.parties)} parties, each in one pool")
     for code, count in sorted(waiting.items()):
         table.add_row(str(count), f"waiting: {code}")
     console.print(table)
     console.print(f"problem {result.problem_sha256}", highlight=False, soft_wrap=True)
-    notes = idle_limits(problem)
+    notes = idle_limits(problem) + [
+        f"party {party.id}: no pool that its {len(party.members)} members named could seat them together, even if empty"
+        for party in never_together(problem)
+    ]
     for note in notes[:NOTES_SHOWN_MAX]:
         console.print(f"[yellow]note[/]: {escape(note)}", highlight=False, soft_wrap=True)
     if len(notes) > NOTES_SHOWN_MAX:

@@ -17,11 +17,14 @@ Tiers = Mapping[int, int]
 """Of one applicant: the tier of each section it may sit in."""
 
 
-def place(problem: Problem, sections: Sections, order: Sequence[int]) -> dict[int, int]:
-    """The section of each of the served. `order`: as they were kept; together they must be seatable."""
+def place(problem: Problem, sections: Sections, order: Sequence[int], fixed: Mapping[int, int]) -> dict[int, int]:
+    """The section of each of the served. `order`: as they were kept; together they must be seatable. `fixed`: the
+    section of each who sits there fast, with its party."""
     if not order:
         return {}
     tiers = {applicant: sections.tiers(problem, applicant) for applicant in order}
+    for applicant, section in fixed.items():
+        tiers[applicant] = {section: tiers[applicant][section]}
     worth = 1 + sum(max(one.values()) for one in tiers.values())  # of a reserved seat, in tiers: more than all sums
     seat = _least_cost(sections, tiers, worth)
     return _settle(sections, tiers, worth, seat)

@@ -1,8 +1,9 @@
 """Priority: the total order in which applicants are walked, with the turns of groups as they stand."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
-from heapq import heapify, heappop, heapreplace
+from collections.abc import Iterable, Iterator, Mapping
+from heapq import heapify, heappop, heappush, heapreplace
+from types import MappingProxyType
 
 from services.bazaar.allocation.problem import NOTHING_YET, VENDOR, Applicant, Level, Problem
 
@@ -11,6 +12,12 @@ Key = tuple[int | str, ...]
 
 NO_DAY = "~"
 """Stands for a missing `waiting_since`; sorts after every ISO day."""
+
+
+NO_PARTIES: Mapping[int, int] = MappingProxyType({})
+
+_Bundle = tuple[Key, tuple[int, ...], tuple[tuple[str, str], ...], int | None, list[int]]
+"""The key of the next, the turns it was made with, the groups that grow, the party, and the people, next one last."""
 
 
 class Priority:
@@ -27,6 +34,8 @@ class Priority:
             if level.measure == "turns" and level.by != VENDOR
         ]
         self._seated: dict[tuple[str, str], int] = {}
+        self._aside: dict[tuple[int, tuple[str, str]], int] = {}
+        self._back: list[int] = []
         self._applicants = problem.applicants
 
     def seat(self, applicant: int) -> None:
@@ -36,16 +45,28 @@ class Priority:
             member = (group, groups[group])
             self._seated[member] = self._seated.get(member, 0) + 1
 
-    def now(self, applicant: int) -> Key:
-        """The applicant's key with turns as they stand."""
-        return self._grown(self.at_start[applicant], self._seated_of(self._ranked_groups(applicant)))
+    def step_aside(self, applicant: int, party: int) -> None:
+        """The applicant waits for the others of its party: for them alone, it counts as a turn of its groups."""
+        for _, group in self._growing:
+            waits = (party, (group, self._applicants[applicant].groups[group]))
+            self._aside[waits] = self._aside.get(waits, 0) + 1
+
+    def put_back(self, applicants: Iterable[int]) -> None:
+        """These were walked as a party; they are walked once more, each for itself."""
+        self._back.extend(applicants)
+
+    def now(self, applicant: int, party: int | None = None) -> Key:
+        """The applicant's key with turns as they stand; with `party`, as a member of it."""
+        return self._grown(self.at_start[applicant], self._seated_of(self._ranked_groups(applicant), party))
 
     def _ranked_groups(self, applicant: int) -> tuple[tuple[str, str], ...]:
         groups = self._applicants[applicant].groups
         return tuple([(group, groups[group]) for _, group in self._growing])
 
-    def _seated_of(self, ranked: tuple[tuple[str, str], ...]) -> tuple[int, ...]:
-        return tuple([self._seated.get(member, 0) for member in ranked])
+    def _seated_of(self, ranked: tuple[tuple[str, str], ...], party: int | None) -> tuple[int, ...]:
+        if party is None:
+            return tuple([self._seated.get(member, 0) for member in ranked])
+        return tuple([self._seated.get(member, 0) + self._aside.get((party, member), 0) for member in ranked])
 
     def _grown(self, key: Key, seated: tuple[int, ...]) -> Key:
         for (at, _), more in zip(self._growing, seated, strict=True):
@@ -55,35 +76,48 @@ class Priority:
                 key = (*key[:at], turns + more, *key[at + 1 :])
         return key
 
-    def walk(self, members: Iterable[int]) -> Iterator[tuple[int, Key]]:
+    def walk(self, members: Iterable[int], parties: Mapping[int, int] = NO_PARTIES) -> Iterator[tuple[int, Key]]:
         """Each member once with the key at which it was walked: always the least of those left, as `seat` is called.
+
+        `parties`: the party of each who belongs to one; who was `put_back` comes once more, without its party.
 
         Members of the same groups keep their order among themselves whatever the turns, so one of each such bundle
         stands in the heap. Keys only grow, so a key that went stale in the heap is put back where it belongs.
         """
+        self._aside.clear()
         ordered = sorted(members, key=self.at_start.__getitem__)
         if not self._growing:
             for applicant in ordered:
                 yield applicant, self.at_start[applicant]
+                if self._back:  # all of them stand before the one that is next
+                    back, self._back = sorted(self._back, key=self.at_start.__getitem__), []
+                    for one in back:
+                        yield one, self.at_start[one]
             return
-        bundles: dict[tuple[tuple[str, str], ...], list[int]] = {}
+        bundles: dict[tuple[tuple[tuple[str, str], ...], int | None], list[int]] = {}
         for applicant in reversed(ordered):  # so that the next one is popped off the end
-            bundles.setdefault(self._ranked_groups(applicant), []).append(applicant)
-        heap = []
-        for ranked, people in bundles.items():
-            seated = self._seated_of(ranked)
-            heap.append((self._grown(self.at_start[people[-1]], seated), seated, ranked, people))
+            bundles.setdefault((self._ranked_groups(applicant), parties.get(applicant)), []).append(applicant)
+        heap = [self._bundle(ranked, party, people) for (ranked, party), people in bundles.items()]
         heapify(heap)
         while heap:
-            key, seated, ranked, people = heap[0]
-            seated_now = self._seated_of(ranked)
+            key, seated, ranked, party, people = heap[0]
+            seated_now = self._seated_of(ranked, party)
             if seated_now == seated:
                 yield people.pop(), key
-                seated_now = self._seated_of(ranked)
+                seated_now = self._seated_of(ranked, party)
             if people:
-                heapreplace(heap, (self._grown(self.at_start[people[-1]], seated_now), seated_now, ranked, people))
+                grown = self._grown(self.at_start[people[-1]], seated_now)
+                heapreplace(heap, (grown, seated_now, ranked, party, people))
             else:
                 heappop(heap)
+            if self._back:
+                for one in self._back:
+                    heappush(heap, self._bundle(self._ranked_groups(one), None, [one]))
+                self._back.clear()
+
+    def _bundle(self, ranked: tuple[tuple[str, str], ...], party: int | None, people: list[int]) -> _Bundle:
+        seated = self._seated_of(ranked, party)
+        return self._grown(self.at_start[people[-1]], seated), seated, ranked, party, people
 
 
 def lottery(seed: str, applicants: Iterable[Applicant]) -> list[str]:

@@ -82,6 +82,15 @@ class Applicant(NamedTuple):
     choices: tuple[tuple[str, ...], ...]
 
 
+class Party(NamedTuple):
+    """Applicants who want to stand together. `apart`: what becomes of them where they cannot: none of them is served,
+    or each is walked for itself. `parties.py` has the rule."""
+
+    id: str
+    members: tuple[str, ...]
+    apart: Literal["none", "split"]
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """A round as the rule sees it: every default filled in, every name resolved. Made by `read_problem`."""
@@ -93,7 +102,10 @@ class Problem:
     rotation: tuple[Level, ...]
     groups: Mapping[str, Mapping[str, Standing]]
     applicants: tuple[Applicant, ...]
+    parties: tuple[Party, ...] = ()
 
+
+PARTY_SIZE_MAX = 10
 
 DEFAULT_ROTATION = (Level(VENDOR, "waiting_since"),)
 NOTHING_YET = Standing(0, None)
@@ -146,6 +158,13 @@ class _ApplicantIn(TypedDict):
 
 
 @with_config(_EXACT)
+class _PartyIn(TypedDict):
+    id: _Name
+    members: list[StrictStr]
+    apart: Literal["none", "split"]
+
+
+@with_config(_EXACT)
 class _ProblemIn(TypedDict):
     seed: _Name
     pools: list[_PoolIn]
@@ -153,6 +172,7 @@ class _ProblemIn(TypedDict):
     rotation: NotRequired[list[_LevelIn]]
     groups: NotRequired[dict[_Name, dict[_Name, _StandingIn]]]
     applicants: list[_ApplicantIn]
+    parties: NotRequired[list[_PartyIn]]
 
 
 _DOCUMENT = TypeAdapter(_ProblemIn)
@@ -164,6 +184,7 @@ _FIELDS = {
     ("caps",): tuple(_GroupCapIn.__annotations__),
     ("rotation",): tuple(_LevelIn.__annotations__),
     ("applicants",): tuple(_ApplicantIn.__annotations__),
+    ("parties",): tuple(_PartyIn.__annotations__),
 }
 
 
@@ -220,6 +241,7 @@ def _read(data: bytes) -> Problem:
             )
             for one in read["applicants"]
         ),
+        parties=tuple(Party(party["id"], tuple(party["members"]), party["apart"]) for party in read.get("parties", ())),
     )
 
 
@@ -249,6 +271,8 @@ def _faults(read: _ProblemIn) -> Iterator[str]:
             if not _is_day(standing.get("waiting_since"), days):
                 yield _no_day(standing["waiting_since"], "groups", group, value, "waiting_since")
     yield from _applicant_faults(read, days)
+    if "parties" in read:
+        yield from _party_faults(read["parties"], read["applicants"])
 
 
 def _pool_faults(pools: list[_PoolIn]) -> Iterator[str]:
@@ -318,6 +342,35 @@ def _applicant_faults(read: _ProblemIn, days: dict[str, bool]) -> Iterator[str]:
                 elif pool in named:
                     yield f"{here}: names pool {quote(pool)} a second time; keep it in one tier"
                 named.add(pool)
+
+
+def _party_faults(parties: list[_PartyIn], applicants: list[_ApplicantIn]) -> Iterator[str]:
+    choices = {one["id"]: [set(tier) for tier in one["choices"]] for one in applicants}
+    seen: dict[str, int] = {}
+    joined: dict[str, int] = {}
+    for index, party in enumerate(parties):
+        if (first := seen.setdefault(party["id"], index)) != index:
+            yield f"{path('parties', index, 'id')}: is {quote(party['id'])}, as parties[{first}] is; ids are unique"
+        members = party["members"]
+        here = path("parties", index, "members")
+        if not 2 <= len(members) <= PARTY_SIZE_MAX:
+            yield (
+                f"{here}: a party has 2 to {PARTY_SIZE_MAX} members, this one has {len(members)};"
+                " leave out a party of one, and divide a larger one"
+            )
+        for at, member in enumerate(members):
+            here = path("parties", index, "members", at)
+            if member not in choices:
+                yield f"{here}: is {quote(member)}, but there is no such applicant; correct the id or take it out"
+            elif member in members[:at]:
+                yield f"{here}: is {quote(member)} a second time; keep it once"
+            elif (first := joined.setdefault(member, index)) != index:
+                yield f"{here}: is {quote(member)}, a member of parties[{first}] already; keep it in one party"
+            elif members[0] in choices and choices[member] != choices[members[0]]:
+                yield (
+                    f"{here}: is {quote(member)}, whose choices are not those of {quote(members[0])};"
+                    " members of a party name the same pools in the same tiers"
+                )
 
 
 def _not_vendor(group: str, *at: str | int) -> Iterator[str]:

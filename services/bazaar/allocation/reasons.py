@@ -6,21 +6,27 @@
 seat (the first in the order of the problem's caps): `group-had-its-seat`. Else, counted on the final seats so that
 anyone can check it with a pencil: each pool it named either has as many of its value seated as the cap allows, or
 is full. One capped pool makes it `cap-reached`, none `pools-full`. (Where a pool is both, the cap is named.)
+A member of a party that is not to be split is told `party-does-not-fit`, with the first problem-wide cap that the
+party would have passed (the least value of its group), if any.
 
 **Ahead**: of those who hold the seats it could have had - all in the full pools it named, those of its value in the
-capped ones, or the served of its group - the ones who went before it.
+capped ones, or the served of its group - the ones who went before it. A member of a party went where the last of its
+party did: before that, it was waiting for its company. (Of a party that is not to be split: all in the pools it named,
+or the served of the group whose cap it would have passed.)
 
 **Forecast**: the queue is served in order, every round gives the seats this one gives under the same caps, nobody
 joins and nobody comes back. Each takes, among the pools it named, the one with the earliest round left: a pool
 (and a capped value in it, and a group under a problem-wide cap) that gives `n` a round and was taken `k` times so
 far has its next seat in round k // n + 1, and the latest of the three counts; equal rounds go to the pool named
-first. Nothing that gives no seats is ever taken: None.
+first. Nothing that gives no seats is ever taken: None. Members of a party that is not to be split are dealt seats as
+anyone, and told the latest of their rounds; None if no pool they named could seat them all even if it were empty.
 """
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from services.bazaar.allocation.parties import Parties, fits_empty
 from services.bazaar.allocation.priority import Key, Priority
 from services.bazaar.allocation.problem import VENDOR, Problem
 from services.bazaar.allocation.result import (
@@ -29,7 +35,9 @@ from services.bazaar.allocation.result import (
     CapMet,
     CapReached,
     GroupHadItsSeat,
+    PartyDoesNotFit,
     PoolsFull,
+    RoundCap,
     Waiting,
 )
 from services.bazaar.allocation.seating import Sections
@@ -40,21 +48,28 @@ class Walk:
     """What the walk left behind, by position of the applicant.
 
     `keys`: of all walked in phase 2, as they were walked; `caps_met`: those a problem-wide cap stopped, and which;
-    `seats`: section of each of the served; `reserved`: the served of phase 1.
+    `seats`: section of each of the served; `reserved`: the served of phase 1; `unfit`: the members of parties that were
+    not to be split and are not served, and the problem-wide cap (its position, a value) that stopped them, if any.
     """
 
     keys: Mapping[int, Key]
     caps_met: Mapping[int, int]
     seats: Mapping[int, int]
     reserved: frozenset[int]
+    unfit: Mapping[int, tuple[int, str] | None]
 
 
-def why_waiting(problem: Problem, sections: Sections, priority: Priority, walk: Walk) -> tuple[Waiting, ...]:
+def why_waiting(
+    problem: Problem, sections: Sections, parties: Parties, priority: Priority, walk: Walk
+) -> tuple[Waiting, ...]:
     """Everyone not served, in the order of the queue."""
     queue = sorted((priority.now(applicant), applicant) for applicant in walk.keys if applicant not in walk.seats)
-    binding = _Binding(problem, sections, walk)
+    binding = _Binding(problem, sections, parties, walk)
     before = _Before(problem, walk)
     forecast = _Forecast(problem, sections)
+    rounds = [forecast.next(applicant) for _, applicant in queue]
+    if walk.unfit:
+        rounds = _of_parties(problem, sections, parties, walk, [applicant for _, applicant in queue], rounds)
     waiting = []
     for place, (_, applicant) in enumerate(queue, start=1):
         because, holders = binding.of(applicant)
@@ -64,18 +79,37 @@ def why_waiting(problem: Problem, sections: Sections, priority: Priority, walk: 
                 place,
                 because,
                 before.of(applicant, holders),
-                forecast.next(applicant),
+                rounds[place - 1],
             )
         )
     return tuple(waiting)
 
 
+def _of_parties(
+    problem: Problem,
+    sections: Sections,
+    parties: Parties,
+    walk: Walk,
+    queue: Sequence[int],
+    rounds: Sequence[int | None],
+) -> list[int | None]:
+    """The forecasts, where those who are not to be split wait for the last of them."""
+    told = dict(zip(queue, rounds, strict=True))
+    for number in {parties.of[member] for member in walk.unfit}:
+        members = parties.members[number]
+        mine = [found for member in members if (found := told[member]) is not None]
+        fits = any(fits_empty(problem, sections, members, pool) for pool in parties.pools[number])
+        told.update(dict.fromkeys(members, max(mine) if fits and len(mine) == len(members) else None))
+    return list(told.values())
+
+
 class _Binding:
     """The constraint that binds, and the sets of seats it is about. Those alike share one answer."""
 
-    def __init__(self, problem: Problem, sections: Sections, walk: Walk) -> None:
+    def __init__(self, problem: Problem, sections: Sections, parties: Parties, walk: Walk) -> None:
         self._problem = problem
         self._sections = sections
+        self._parties = parties
         self._walk = walk
         self._known: dict[object, tuple[Because, list[list[int]]]] = {}
         self._in_section: list[list[int]] = [[] for _ in sections.pool]
@@ -102,9 +136,23 @@ class _Binding:
                 self._known[group, value] = (GroupHadItsSeat(group, value, seats_each), holders)
             return self._known[group, value]
         options = self._sections.options[applicant]
+        if applicant in self._walk.unfit:
+            return self._of_party(applicant)
         if options not in self._known:
             self._known[options] = self._pools(options)
         return self._known[options]
+
+    def _of_party(self, applicant: int) -> tuple[Because, list[list[int]]]:
+        named = [self._sections.pool[section] for section in self._sections.options[applicant]]
+        stopped = self._walk.unfit[applicant]
+        cap = None
+        holders = [self._in_pool[pool] for pool in named]
+        if stopped is not None:
+            (group, seats_each), value = self._problem.caps[stopped[0]], stopped[1]
+            cap = RoundCap(group, value, seats_each)
+            holders = [self._in_group[group, value]] if (group, value) in self._in_group else []
+        size = len(self._parties.members[self._parties.of[applicant]])
+        return PartyDoesNotFit(size, tuple([self._sections.pool_ids[pool] for pool in named]), cap), holders
 
     def _pools(self, options: tuple[int, ...]) -> tuple[Because, list[list[int]]]:
         sections = self._sections

@@ -72,7 +72,30 @@ class GroupHadItsSeat:
     code: Literal["group-had-its-seat"] = "group-had-its-seat"
 
 
-Because = PoolsFull | CapReached | GroupHadItsSeat
+@dataclass(frozen=True, slots=True)
+class RoundCap:
+    """The `seats` that the problem-wide cap allows this value of this group."""
+
+    __pydantic_config__ = _EXACT
+    group: StrictStr
+    value: StrictStr
+    seats: _Count
+
+
+@dataclass(frozen=True, slots=True)
+class PartyDoesNotFit:
+    """It asked to stand with its party of `size` or not at all, and when they were walked there was no pool where all
+    of them could sit together. `cap`: the problem-wide cap that they would have passed together; None: the `pools`
+    (in the order of its choices) had no room."""
+
+    __pydantic_config__ = _EXACT
+    size: Annotated[StrictInt, Ge(2)]
+    pools: tuple[StrictStr, ...]
+    cap: RoundCap | None
+    code: Literal["party-does-not-fit"] = "party-does-not-fit"
+
+
+Because = PoolsFull | CapReached | GroupHadItsSeat | PartyDoesNotFit
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ that group, or the section of all others. Seating is then a flow applicant -> se
 in one section and named another are all alike to a search, which runs over sections and not over people.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from services.bazaar.allocation.problem import Problem
 
@@ -101,6 +101,12 @@ class Moves:
             self.moves[applicant] = moves
             self._loosen(applicant, section)
 
+    def take_out(self, applicant: int) -> None:
+        """The applicant, seated without moves, has no seat any more."""
+        section = self.at.pop(applicant)
+        self.count[section] -= 1
+        self.filled[self.sections.pool[section]] -= 1
+
     def fix(self, applicant: int) -> None:
         """From now on the applicant keeps its seat."""
         self._fasten(applicant, self.at[applicant])
@@ -145,7 +151,10 @@ class Seats(Moves):
 
     `most`: seats per section; `room`: seats per pool, None where the sections alone are the bound.
     A section from which no free seat can be reached is closed for good: no later move enters it, so nothing in it
-    changes, and no search repeats what a failed one has seen.
+    changes, and no search repeats what a failed one has seen. A party is tried member by member; what a search sees
+    while companions hold seats that they may have to give back closes nothing. Where it fails, those companions are
+    taken out and the moves that made room stay: they too seat everyone who was kept, and that is all a search needs.
+    The companions sat in sections that were not closed, so whatever is closed stays as it was.
     """
 
     def __init__(self, sections: Sections, most: list[int], room: list[int] | None) -> None:
@@ -181,6 +190,32 @@ class Seats(Moves):
                 starts |= bit
         if not starts:
             return False
+        due = self._make_room(starts)
+        if due is None:
+            return False
+        self.sit(applicant, due, options)
+        return True
+
+    def seat_together(self, applicants: Sequence[int], places: Sequence[int]) -> bool:
+        """Seat each of the applicants fast in its section (all of one pool), moving the others where needed; False, and
+        none of them seated, if that cannot be."""
+        if any(self._bit[section] & self._closed for section in places):
+            return False
+        for at, (applicant, section) in enumerate(zip(applicants, places, strict=True)):
+            bit = self._bit[section]
+            if not bit & self._free and self._make_room(bit, alone=not at) is None:
+                for companion in applicants[:at]:
+                    self.take_out(companion)
+                self._reopen(self.sections.pool[section])
+                return False
+            self.sit(applicant, section, ())
+        return True
+
+    def _make_room(self, starts: int, *, alone: bool = True) -> int | None:
+        """Move the seated until one of these sections has a free seat, and say which; None if that cannot be.
+
+        `alone`: nobody sits for a trial, so what is seen in vain is closed for good.
+        """
         seen = self._closed | starts
         came: dict[int, tuple[int, int] | None] = {}  # section entered -> (entered before it, left by the mover)
         found: list[tuple[int, tuple[int, int] | None]] = [(starts, None)]  # sections, and the step that enters them
@@ -200,12 +235,12 @@ class Seats(Moves):
                     if free:
                         last = next(bits(free))
                         came[last] = (entered, source)
-                        self.sit(applicant, self._shift(last, came), options)
-                        return True
+                        return self._shift(last, came)
                     seen |= new
                     found.append((new, (entered, source)))
-        self._closed = seen
-        return False
+        if alone:
+            self._closed = seen
+        return None
 
     def _shift(self, section: int, came: dict[int, tuple[int, int] | None]) -> int:
         """Move people along the path that ends in this section; the section at its start, where a seat is now due."""
@@ -216,6 +251,14 @@ class Seats(Moves):
             self._refresh(section)
             section, step = entered, came[entered]
         return section
+
+    def _reopen(self, pool: int) -> None:
+        """Someone left the pool: see anew which of its sections have a free seat."""
+        self._free &= ~self._whole[pool]
+        if self.filled[pool] < self._room[pool]:
+            for section in self.sections.members[pool]:
+                if self.count[section] < self._most[section]:
+                    self._free |= self._bit[section]
 
     def _refresh(self, section: int) -> None:
         pool = self.sections.pool[section]

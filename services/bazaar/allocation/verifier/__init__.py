@@ -5,6 +5,7 @@ It takes the result at its word and looks for the witness that it is not so:
 
 - `roll.py`: everyone once, in a pool it named, no limit passed;
 - `walk.py`: the order of the walk anew; for everyone passed over, a way to a free seat among those kept by then;
+  for every party, the trial (`together.py`) of each pool that it would have preferred;
 - `where.py`: a chain of moves that seats more reserved seats well, or lowers the tiers, or gives someone a better
   seat at nobody's cost who came before;
 - `waiting.py`: places, reasons, counts and forecasts, computed anew.
@@ -44,7 +45,7 @@ def _verify(problem: Problem, result: Result) -> list[str]:
         at = next(i for i, (mine, theirs) in enumerate(zip(walk.kept, kept_order, strict=True)) if mine != theirs)
         found.append(f"served[{at}]: is {kept_order[at]}, but {walk.kept[at]} was walked before it")
     if roll.within_limits:
-        found += _cut(check_where(problem, roll, walk.kept))
+        found += _cut(check_where(problem, roll, walk.kept, walk.fixed))
     found += _cut(check_waiting(problem, result, roll, walk))
     return found
 

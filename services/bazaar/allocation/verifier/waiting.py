@@ -2,16 +2,19 @@
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 
-from services.bazaar.allocation.problem import Problem
+from services.bazaar.allocation.problem import Party, Problem
 from services.bazaar.allocation.result import (
     Ahead,
     Because,
     CapMet,
     CapReached,
     GroupHadItsSeat,
+    PartyDoesNotFit,
     PoolsFull,
     Result,
+    RoundCap,
 )
 from services.bazaar.allocation.verifier.roll import Roll
 from services.bazaar.allocation.verifier.walk import Rank, Walked
@@ -33,10 +36,11 @@ def check_waiting(problem: Problem, result: Result, roll: Roll, walked: Walked) 
         elif waiting.place != at:
             found.append(f"waiting[{at - 1}]: is {waiting.applicant}, whose place is {waiting.place}")
     holders = _Holders(problem, roll, walked)
-    forecast = _forecasts(problem, roll, [name for _, name in expected])
+    sizes = {name: len(party.members) for party in problem.parties for name in party.members}
+    forecast = _forecasts(problem, roll, walked, [name for _, name in expected])
     for waiting in result.waiting:
         name = waiting.applicant
-        because, seats = _reason(problem, roll, walked, holders, name)
+        because, seats = _reason(problem, roll, walked, holders, sizes, name)
         if waiting.because != because:
             found.append(f"applicant {name}: because is {waiting.because}, should be {because}")
         ahead = holders.ahead(seats, walked.rank[name])
@@ -48,9 +52,15 @@ def check_waiting(problem: Problem, result: Result, roll: Roll, walked: Walked) 
 
 
 def _reason(
-    problem: Problem, roll: Roll, walked: Walked, holders: "_Holders", name: str
+    problem: Problem, roll: Roll, walked: Walked, holders: "_Holders", sizes: Mapping[str, int], name: str
 ) -> tuple[Because, list[Seats]]:
     one = roll.applicants[name]
+    if name in walked.unfit:
+        over = walked.unfit[name]
+        pools = tuple(pool for pool, _ in roll.boxes[name])
+        if over is None:
+            return PartyDoesNotFit(sizes[name], pools, None), [("pool", pool, "") for pool in pools]
+        return PartyDoesNotFit(sizes[name], pools, RoundCap(*over)), [("group", over[0], over[1])]
     if name in walked.stopped_by:
         named, most = problem.caps[walked.stopped_by[name]]
         return GroupHadItsSeat(named, one.groups[named], most), [("group", named, one.groups[named])]
@@ -118,7 +128,7 @@ class _Holders:
         return Ahead(**counts)
 
 
-def _forecasts(problem: Problem, roll: Roll, queue: list[str]) -> dict[str, int | None]:
+def _forecasts(problem: Problem, roll: Roll, walked: Walked, queue: list[str]) -> dict[str, int | None]:
     """Deal out the rounds to come along the queue."""
     dealt: Counter[Seats] = Counter()
     rounds: dict[str, int | None] = {}
@@ -138,4 +148,26 @@ def _forecasts(problem: Problem, roll: Roll, queue: list[str]) -> dict[str, int 
         rounds[name], _, taken = min(offers, key=lambda offer: offer[:2])
         for seats, _ in taken:
             dealt[seats] += 1
+    for party in problem.parties:
+        if party.members[0] in walked.unfit:
+            told = [name for name in party.members if name in rounds]  # a wrong result may have served some of them
+            mine = [rounds[name] for name in told]
+            known = [one for one in mine if one is not None]
+            never = len(known) < len(mine) or not _has_a_pool(problem, roll, party)
+            rounds.update(dict.fromkeys(told, None if never else max(known, default=None)))
     return rounds
+
+
+def _has_a_pool(problem: Problem, roll: Roll, party: Party) -> bool:
+    """Would a pool that they named, with nobody in it, seat all of them?"""
+    for group, most in problem.caps:
+        values = Counter(roll.applicants[name].groups.get(group) for name in party.members)
+        if any(value is not None and seats > most for value, seats in values.items()):
+            return False
+    boxes = Counter(box for name in party.members for box in roll.boxes[name])
+    sizes = Counter(pool for pool, _ in boxes.elements())
+    return any(
+        sizes[pool] <= roll.pools[pool].capacity
+        and all(seats <= roll.cap.get(box, seats) for box, seats in boxes.items() if box[0] == pool)
+        for pool in sizes
+    )

@@ -4,16 +4,20 @@ Those kept fit together because all the served do (their seats are the proof), a
 only those passed over need a look: if, when someone is walked, a chain of moves leads from a pool it named to a
 free seat - with those kept by then in their final seats - the result should have kept it. What a search without
 success has seen stays out of reach for good, so that all searches together look at everything once.
+
+A party is looked at when its last member is reached: in each pool that it would have preferred to what it got, a
+trial (`together.py`) must fail.
 """
 
 import hashlib
 import heapq
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from services.bazaar.allocation.problem import Applicant, Problem, Standing
+from services.bazaar.allocation.problem import Applicant, Party, Problem, Standing
 from services.bazaar.allocation.verifier.roll import Box, Roll
+from services.bazaar.allocation.verifier.together import Trial
 
 Rank = tuple[str | int, ...]
 FINDINGS_MAX = 100  # a wrong result may be wrong about everyone; each such finding costs a search
@@ -21,18 +25,25 @@ FINDINGS_MAX = 100  # a wrong result may be wrong about everyone; each such find
 
 @dataclass(slots=True)
 class Walked:
-    """`kept` in the order of the walk; `rank`: of those walked in phase 2, at that moment; `rank_at_end`: of all;
-    `stopped_by`: position of the problem-wide cap that stopped someone in phase 2."""
+    """`kept` in the order of the walk; `rank`: of those walked in phase 2, at that moment (members of a party: when the
+    last of it was reached, or later); `rank_at_end`: of all; `stopped_by`: position of the problem-wide cap that
+    stopped someone in phase 2; `unfit`: those whose party was not to be split and could not be kept, and the group,
+    its value and the seats of the problem-wide cap that stopped them, if any; `fixed`: who was kept with its party."""
 
     findings: list[str]
     kept: list[str]
     rank: dict[str, Rank]
     rank_at_end: Callable[[str], Rank]
     stopped_by: dict[str, int]
+    unfit: dict[str, tuple[str, str, int] | None]
+    fixed: set[str]
 
 
 class _Order:
-    """Who is next: a heap of everyone, each put back when its rank turns out to have grown meanwhile."""
+    """Who is next: a heap of everyone, each put back when its rank turns out to have grown meanwhile.
+
+    Parties come when the last of them does. `again`: those who are to be walked once more, each for itself.
+    """
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
@@ -41,6 +52,9 @@ class _Order:
             one.id: hashlib.sha256((problem.seed + ":" + one.id).encode()).hexdigest() for one in problem.applicants
         }
         self.turns_now: dict[tuple[str, str], int] = defaultdict(int)
+        self.again: list[str] = []
+        self._came: dict[str, list[str]] = {}
+        """Per member of a party that is not complete, those of it who came so far."""
 
     def rank(self, name: str) -> Rank:
         one = self._people[name]
@@ -52,6 +66,8 @@ class _Order:
                 value = one.groups[by]
                 standing = self._problem.groups.get(by, {}).get(value, Standing(0, None))
                 extra = self.turns_now.get((by, value), 0)
+                if name in self._came:
+                    extra += sum(self._people[other].groups[by] == value for other in self._came[name])
             if measure == "turns":
                 ranks.append(standing.turns + extra)
             else:
@@ -62,15 +78,32 @@ class _Order:
         for group, value in self._people[name].groups.items():
             self.turns_now[group, value] += 1
 
-    def walk(self, names: Iterable[str]) -> Iterator[tuple[str, Rank]]:
+    def walk(self, names: Iterable[str], parties: Iterable[Party]) -> Iterator[tuple[list[str], Rank]]:
+        """One after the other with its rank; the members of a party as one, in the order in which they came."""
+        self._came = {}
+        size = {}
+        for party in parties:
+            came: list[str] = []
+            self._came.update(dict.fromkeys(party.members, came))
+            size[id(came)] = len(party.members)
         heap = [(self.rank(name), name) for name in names]
         heapq.heapify(heap)
         while heap:
             rank, name = heapq.heappop(heap)
             if (now := self.rank(name)) != rank:
                 heapq.heappush(heap, (now, name))
+            elif name not in self._came:
+                yield [name], rank
             else:
-                yield name, rank
+                came = self._came[name]
+                came.append(name)
+                if len(came) == size[id(came)]:
+                    for each in came:
+                        del self._came[each]
+                    yield came, rank
+                    for each in self.again:
+                        heapq.heappush(heap, (self.rank(each), each))
+                    self.again.clear()
 
 
 class _Reach:
@@ -129,6 +162,19 @@ class _Caps:
             None,
         )
 
+    def stops_together(self, names: Sequence[str]) -> tuple[str, str, int] | None:
+        """The first cap that all of these together would pass: its group, the least value, and its seats."""
+        for group, most in self._caps:
+            wanted = Counter(self._people[name].groups.get(group) for name in names)
+            passed = [
+                value
+                for value, seats in wanted.items()
+                if value is not None and self._held[group, value] + seats > most
+            ]
+            if passed:
+                return group, min(passed), most
+        return None
+
     def keep(self, name: str) -> None:
         for group, value in self._people[name].groups.items():
             self._held[group, value] += 1
@@ -137,55 +183,169 @@ class _Caps:
 def check_walk(problem: Problem, roll: Roll) -> Walked:
     """Walk both phases over the result's claims; a finding for each that the rule would have decided otherwise."""
     order, caps = _Order(problem), _Caps(problem, roll.applicants)
-    walked = Walked([], [], {}, order.rank, {})
+    walked = Walked([], [], {}, order.rank, {}, {}, set())
+    claims = _Claims(problem, roll)
     reserved = {
         name: [box for box in boxes if box in roll.reserve]
         for name, boxes in roll.boxes.items()
         if any(box in roll.reserve for box in boxes)
     }
+    taking_part = []
+    for party in problem.parties:
+        pools = [{pool for pool, _ in reserved.get(name, ())} for name in party.members]
+        if set.intersection(*pools):
+            taking_part.append(party)
+        else:
+            for name in party.members:
+                reserved.pop(name, None)
     claimed = [name for name, phase in roll.phase.items() if phase == 1]
     for name in claimed:
         if name not in reserved:
-            walked.findings.append(f"applicant {name}: phase is 1, but no pool it named reserves a seat for it")
-    held = _in_reserved_seats([name for name in claimed if name in reserved], reserved, roll.reserve, walked.findings)
+            walked.findings.append(
+                f"applicant {name}: phase is 1, but no pool it named reserves a seat for it"
+                + (" and for each of its party" if name in claims.party else "")
+            )
+    options = {name: claims.boxes(name, reserved[name]) for name in claimed if name in reserved}
+    held = _in_reserved_seats(list(options), options, roll.reserve, walked.findings)
 
-    reach = _Reach(roll.reserve, None)
-    for name, _ in order.walk({*reserved, *claimed}):
-        stopped = caps.stops(name)
-        if roll.phase.get(name) == 1:
-            if stopped is not None:
-                walked.findings.append(_over_cap(problem, roll, name, stopped))
-            if name in held:
-                reach.add(held[name], reserved[name])
-            _keep(name, walked, order, caps)
-        elif stopped is None and len(walked.findings) < FINDINGS_MAX:
-            free = reach.way(reserved[name])
-            if free is not None:
-                walked.findings.append(
-                    f"applicant {name}: could have been kept in phase 1 (a reserved seat of pool {free[0]} was to be"
-                    " had), but was not"
-                )
-    reach = _Reach(roll.cap, {pool.id: pool.capacity for pool in problem.pools})
+    reach, trial = _Reach(roll.reserve, None), Trial(roll.reserve, None)
+    for names, _ in order.walk({*reserved, *claimed}, taking_part):
+        if len(names) > 1:
+            _check_party(names, 1, reserved, claims, walked, caps, reach, trial)
+        for name in names:
+            stopped = caps.stops(name)
+            if roll.phase.get(name) == 1:
+                if stopped is not None:
+                    walked.findings.append(_over_cap(problem, roll, name, stopped))
+                if name in held:
+                    reach.add(held[name], options[name])
+                    trial.add(name, held[name], options[name])
+                _keep(name, walked, order, caps)
+            elif len(names) == 1 and stopped is None and len(walked.findings) < FINDINGS_MAX:
+                free = reach.way(reserved[name])
+                if free is not None:
+                    walked.findings.append(
+                        f"applicant {name}: could have been kept in phase 1 (a reserved seat of pool {free[0]} was to"
+                        " be had), but was not"
+                    )
+
+    capacity = {pool.id: pool.capacity for pool in problem.pools}
+    reach, trial = _Reach(roll.cap, capacity), Trial(roll.cap, capacity)
+
+    def seat(name: str) -> None:
+        boxes = claims.boxes(name, roll.boxes[name])
+        reach.add(roll.seat[name], boxes)
+        if problem.parties:
+            trial.add(name, roll.seat[name], boxes)
+
     for name in walked.kept:
-        reach.add(roll.seat[name], roll.boxes[name])
-    for name, rank in order.walk(name for name in roll.applicants if roll.phase.get(name) != 1):
-        walked.rank[name] = rank
-        stopped = caps.stops(name)
-        if name in roll.phase:
-            if stopped is not None:
-                walked.findings.append(_over_cap(problem, roll, name, stopped))
-            reach.add(roll.seat[name], roll.boxes[name])
-            _keep(name, walked, order, caps)
-        elif stopped is not None:
-            walked.stopped_by[name] = stopped
-        elif len(walked.findings) < FINDINGS_MAX:
-            free = reach.way(roll.boxes[name])
-            if free is not None:
-                walked.findings.append(
-                    f"applicant {name}: could have been seated at its turn (a seat of pool {free[0]} was to be had),"
-                    " but waits"
-                )
+        seat(name)
+    split: dict[str, Rank] = {}
+    to_come = [name for name in roll.applicants if roll.phase.get(name) != 1]
+    parties = [party for party in problem.parties if all(roll.phase.get(name) != 1 for name in party.members)]
+    for names, rank in order.walk(to_come, parties):
+        if len(names) > 1:
+            walked.rank.update(dict.fromkeys(names, rank))
+            _check_party(names, 2, roll.boxes, claims, walked, caps, reach, trial)
+            if claims.pool(names, 2) is None:
+                if claims.party[names[0]].apart == "split":
+                    split.update(dict.fromkeys(names, rank))
+                    order.again.extend(names)
+                    continue
+                walked.unfit.update(dict.fromkeys(names, caps.stops_together(names)))
+        for name in names:
+            if len(names) == 1:
+                walked.rank[name] = max(rank, split.get(name, rank))
+            stopped = caps.stops(name)
+            if name in roll.phase:
+                if stopped is not None:
+                    walked.findings.append(_over_cap(problem, roll, name, stopped))
+                seat(name)
+                _keep(name, walked, order, caps)
+            elif len(names) > 1:
+                continue
+            elif stopped is not None:
+                walked.stopped_by[name] = stopped
+            elif len(walked.findings) < FINDINGS_MAX:
+                free = reach.way(roll.boxes[name])
+                if free is not None:
+                    walked.findings.append(
+                        f"applicant {name}: could have been seated at its turn (a seat of pool {free[0]} was to be"
+                        " had), but waits"
+                    )
+    walked.fixed.update(claims.fixed)
     return walked
+
+
+class _Claims:
+    """What the result says of parties: kept together in a pool, or not.
+
+    Members who all sit in one pool since one phase could sit there together when their party was reached (their
+    seats, and those of all kept by then, are the proof), so it was kept and they sit there fast.
+    """
+
+    def __init__(self, problem: Problem, roll: Roll) -> None:
+        self._roll = roll
+        self.party = {name: party for party in problem.parties for name in party.members}
+        self.fixed: set[str] = set()
+        for party in problem.parties:
+            if any(self.pool(party.members, phase) is not None for phase in (1, 2)):
+                self.fixed.update(party.members)
+
+    def pool(self, members: Sequence[str], phase: int) -> str | None:
+        """The pool in which all of them are said to have been kept in this phase."""
+        if any(self._roll.phase.get(name) != phase for name in members):
+            return None
+        pools = {self._roll.seat[name][0] for name in members}
+        return pools.pop() if len(pools) == 1 else None
+
+    def phase(self, name: str) -> int | None:
+        return self._roll.phase.get(name)
+
+    def tiers(self, name: str) -> Mapping[Box, int]:
+        return self._roll.boxes[name]
+
+    def boxes(self, name: str, boxes: Iterable[Box]) -> list[Box]:
+        """Of these, where one who is served may sit."""
+        return [box for box in boxes if name not in self.fixed or box == self._roll.seat[name]]
+
+
+def _check_party(
+    names: list[str],
+    phase: int,
+    boxes: Mapping[str, Iterable[Box]],
+    claims: _Claims,
+    walked: Walked,
+    caps: _Caps,
+    reach: _Reach,
+    trial: Trial,
+) -> None:
+    """A finding if the party, whose last member has been reached, was to be treated otherwise in this phase."""
+    party = claims.party[names[0]]
+    claimed = claims.pool(names, phase)
+    kept_here = [name for name in names if claims.phase(name) == phase]
+    if claimed is None and kept_here and (phase == 1 or party.apart == "none"):
+        walked.findings.append(
+            f"party {party.id}: {', '.join(kept_here)} served in phase {phase}, but not all of the party in one pool"
+        )
+    if caps.stops_together(names) is not None:
+        if claimed is not None:
+            walked.findings.append(f"party {party.id}: is kept, but together it passes a cap of the problem")
+        return
+    tier = {pool: tier for (pool, _), tier in claims.tiers(names[0]).items()}
+    box = [{one[0]: one for one in boxes[name]} for name in names]
+    for pool in sorted(tier, key=lambda pool: (tier[pool], pool)):
+        if pool == claimed or len(walked.findings) >= FINDINGS_MAX:
+            return
+        wanted = [mine[pool] for mine in box if pool in mine]
+        if len(wanted) < len(box) or any(reach.way([one]) is None for one in dict.fromkeys(wanted)):
+            continue  # not even one of them could sit there: most are out of reach by the time, and this is quick
+        if trial.seats(wanted):
+            walked.findings.append(
+                f"party {party.id}: could have been kept together in pool {pool} in phase {phase}, but "
+                + ("was not" if claimed is None else f"sits in {claimed}")
+            )
+            return
 
 
 def _keep(name: str, walked: Walked, order: _Order, caps: _Caps) -> None:

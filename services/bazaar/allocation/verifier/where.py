@@ -7,7 +7,7 @@ network only grows that way, so what can be reached from where is kept up to dat
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from services.bazaar.allocation.problem import Problem
 from services.bazaar.allocation.verifier.roll import Box, Roll
@@ -18,11 +18,18 @@ _CYCLE_CHECK_ROUNDS = 8
 class _Network:
     """Boxes, pools and the round as numbers; arcs (from, to) -> (cost of one more along it, who would move)."""
 
-    def __init__(self, problem: Problem, roll: Roll) -> None:
+    def __init__(self, problem: Problem, roll: Roll, fixed: Collection[str]) -> None:
         self.names: list[str] = []
         self.box: dict[Box, int] = {}
         self.arcs: dict[tuple[int, int], tuple[int, str | None]] = {}
-        self.tiers = {name: {self._number(box): tier for box, tier in roll.boxes[name].items()} for name in roll.seat}
+        self.tiers = {
+            name: {
+                self._number(box): tier
+                for box, tier in roll.boxes[name].items()
+                if name not in fixed or box == roll.seat[name]
+            }
+            for name in roll.seat
+        }
         self.seat = {name: self.box[box] for name, box in roll.seat.items()}
         worth = 1 + sum(max(tiers.values()) for tiers in self.tiers.values())
         in_box, in_pool = Counter(roll.seat.values()), Counter(pool for pool, _ in roll.seat.values())
@@ -54,11 +61,12 @@ class _Network:
         return self.box[box]
 
 
-def check_where(problem: Problem, roll: Roll, order: Sequence[str]) -> list[str]:
-    """Findings on the seats of the served, given in the order in which they were kept."""
+def check_where(problem: Problem, roll: Roll, order: Sequence[str], fixed: Collection[str]) -> list[str]:
+    """Findings on the seats of the served, given in the order in which they were kept. `fixed`: who was kept with its
+    party, and is not to be moved."""
     if not order:
         return []
-    network = _Network(problem, roll)
+    network = _Network(problem, roll, fixed)
     distance, cycle = _shortest(network)
     if cycle:
         moves = [
