@@ -1,4 +1,4 @@
-"""The days: check-ins that may be repeated, sales once a day, and the end."""
+"""The days: check-ins by list that may be repeated, and the end."""
 
 import asyncio
 from datetime import timedelta
@@ -11,6 +11,7 @@ from shared.crypto import Sealer
 from shared.ids import new_id
 from tests.conftest import StandingClock
 from tests.integration.bazaar import DAYS, Fair, MakeDatabase, Serve, at, open_fair, site
+from tests.integration.bazaar_day import open_day
 
 
 @pytest.fixture
@@ -23,15 +24,8 @@ async def fair(
 
 async def held(fair: Fair, booths: int = 4, applicants: int = 6) -> tuple[str, list[str], list[str]]:
     """A bazaar on its first day, all booths confirmed: its id, who confirmed, who waits."""
-    bazaar_id = await fair.announce([site("one", booths)])
-    applications = await fair.apply_all(bazaar_id, await fair.register(applicants))
-    await fair.allocate(bazaar_id)
-    states = dict(zip(applications, await fair.states(applications), strict=True))
-    confirmed = [one for one, state in states.items() if state == "offered"]
-    for application_id in confirmed:
-        await fair.answer(application_id, "confirm")
-    fair.clock.moment = at(DAYS[0])
-    return bazaar_id, confirmed, [one for one, state in states.items() if state == "queued"]
+    day = await open_day(fair, booths, applicants)
+    return day.bazaar_id, day.confirmed, day.waiting
 
 
 def list_of(day: object, application_ids: list[str]) -> dict[str, Any]:
@@ -83,23 +77,6 @@ async def test_one_vendor_checked_in_by_several_devices_at_once_is_there_once(fa
     await fair.assert_sequences_have_no_gap()
 
 
-async def test_sales_are_reported_once_a_day_by_who_was_there(fair: Fair) -> None:
-    bazaar_id, confirmed, _ = await held(fair)
-    await fair.done(f"/v1/bazaars/{bazaar_id}/check-ins", list_of(DAYS[0], confirmed[:1]))
-    sales = {"day": str(DAYS[0]), "turnover_rupiah": 750_000, "transactions": 12}
-    door = f"/v1/applications/{confirmed[0]}/sales"
-    assert await fair.refused(door, {**sales, "turnover_rupiah": 0}) == (422, "invalid")
-    assert await fair.refused(door, {**sales, "day": str(DAYS[1])}) == (409, "not-checked-in")
-    assert await fair.refused(f"/v1/applications/{confirmed[1]}/sales", sales) == (409, "not-checked-in")
-    await fair.crowd()
-    responses = await asyncio.gather(*(fair.post(door, sales) for _ in range(6)))
-    assert sorted(response.status_code for response in responses) == [200, *[409] * 5]
-    assert {one.json()["code"] for one in responses if one.status_code == 409} == {"sales-already-reported"}
-    reported = await fair.published("SalesReported")
-    assert [event.body["turnover_rupiah"] for event in reported] == [750_000]
-    await fair.assert_sequences_have_no_gap()
-
-
 async def test_the_end_settles_who_came_and_who_did_not(fair: Fair) -> None:
     bazaar_id, confirmed, waiting = await held(fair)
     await fair.done(f"/v1/bazaars/{bazaar_id}/check-ins", list_of(DAYS[0], confirmed[:3]))
@@ -117,7 +94,19 @@ async def test_the_end_settles_who_came_and_who_did_not(fair: Fair) -> None:
     async with fair.database.read() as conn:
         days = await conn.fetch("SELECT DISTINCT day FROM turn")
     assert [row["day"] for row in days] == [DAYS[-1]]
+    (settled,) = await fair.published("BazaarHeld")
+    assert (str(settled.key), settled.body["attended"], settled.body["missed"]) == (bazaar_id, 3, 1)
+    async with fair.database.read() as conn:
+        no_shows = await conn.fetch("SELECT application_id FROM turn_adjustment WHERE because = 'no-show'")
+    assert [str(row["application_id"]) for row in no_shows] == confirmed[3:]
     await fair.assert_sequences_have_no_gap()
+
+
+async def test_an_online_bazaar_has_no_gate_to_miss(fair: Fair) -> None:
+    day = await open_day(fair, 1, 1, setting="online")
+    fair.clock.moment = at(DAYS[1] + timedelta(days=1))
+    assert await fair.done(f"/v1/bazaars/{day.bazaar_id}/finish") == {"attended": 1, "missed": 0}
+    assert await fair.states(day.confirmed) == ["confirmed"]
 
 
 async def test_an_offer_that_no_timer_ended_has_lapsed_at_the_end(fair: Fair) -> None:

@@ -1,4 +1,4 @@
-"""The days of the bazaar: check-ins, sales, and its end."""
+"""The days of the bazaar: check-ins by list, and its end."""
 
 from datetime import date
 from typing import Annotated, Any
@@ -7,11 +7,9 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from services.bazaar.api.access import require_organiser, require_side
+from services.bazaar.api.access import require_organiser
 from services.bazaar.domain.bazaar import Exact
-from services.bazaar.domain.days import ReportSales
 from services.bazaar.handlers import days as handlers
-from services.bazaar.store import applications as store
 from shared.db import Connection
 from shared.http import EdgeDep
 
@@ -37,19 +35,6 @@ async def check_in(edge: EdgeDep, bazaar_id: UUID, wish: CheckIn) -> Response:
             "already": outcome.already,
             "refused": [refused._asdict() for refused in outcome.refused],
         }
-
-    return await edge.once(act)
-
-
-@router.post("/applications/{application_id}/sales")
-async def report_sales(edge: EdgeDep, application_id: UUID, command: ReportSales) -> Response:
-    """Turnover of one day, by the vendor itself or an officer."""
-
-    async def act(conn: Connection) -> dict[str, Any]:
-        found = await store.find_application(conn, application_id)
-        await require_side(conn, edge.caller, vendor_id=found.vendor_id, bazaar_id=found.bazaar_id)
-        await handlers.report_sales(conn, application_id, command, now=edge.now)
-        return {"application_id": application_id, "day": command.day}
 
     return await edge.once(act)
 
