@@ -1,0 +1,1 @@
+"""What anyone can check of a round without us, and what operators check of all of them."""

@@ -1,0 +1,93 @@
+"""`lapak rounds`: operators' proof that every stored round still gives the result that was published."""
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from services.bazaar.cli.files import EXIT_NOT_READ, EXIT_WRONG
+
+if TYPE_CHECKING:  # imported when a command runs, so that `lapak --help` is quick
+    from services.bazaar.replaying import Replay
+
+app = typer.Typer(help="Stored rounds of allocation.", no_args_is_help=True)
+console = Console(stderr=True)
+
+
+@app.callback()
+def rounds() -> None:
+    """Stored rounds of allocation."""
+
+
+@app.command()
+def replay(
+    database: Annotated[
+        str, typer.Option(envvar="LAPAK_DATABASE", help="DSN of the bazaar service's database.", show_envvar=True)
+    ],
+    bazaar: Annotated[UUID | None, typer.Option(help="Only the rounds of this bazaar.")] = None,
+) -> None:
+    """Recompute every stored round from its stored bytes, and compare what comes out with what was published.
+
+    Of each round: the hash of the frozen list and the root of its applicants; that the problem is the list with its
+    seed; where officials drew the seed, that their secrets give it; that solving gives the result, byte for byte, and
+    the verifier agrees. Nothing is written. A table of what differs goes to stdout.
+
+    Exit code: 0 every round is as published, 1 some are not, 2 the database cannot be read.
+    """
+    replays = asyncio.run(_replay(database, bazaar))
+    wrong = [one for one in replays if one.findings]
+    if wrong:
+        typer.echo(_table(wrong))
+        console.print(f"[red]{len(wrong)} of {len(replays)} rounds[/] are not as they were published.")
+        raise typer.Exit(EXIT_WRONG)
+    decided = sum(one.decided for one in replays)
+    console.print(
+        f"[green]as published[/]: {len(replays)} rounds, {decided} of them decided, "
+        f"{sum(one.applicants for one in replays)} applicants in all.",
+        highlight=False,
+    )
+
+
+def _table(wrong: "list[Replay]") -> str:
+    table = Table("bazaar", "round", "applicants", "differs")
+    for one in wrong:
+        table.add_row(str(one.bazaar_id), str(one.number), str(one.applicants), "\n".join(one.findings))
+    capture = Console(width=160)
+    with capture.capture() as text:
+        capture.print(table)
+    return text.get()
+
+
+async def _replay(dsn: str, bazaar_id: UUID | None) -> "list[Replay]":
+    import asyncpg
+
+    from services.bazaar.replaying import replay_round
+    from services.bazaar.store import ceremonies
+    from services.bazaar.store import rounds as store
+    from shared.db import open_database
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    replays = []
+    try:
+        database = await open_database(dsn, size=1, name="lapak-rounds")
+        try:
+            async with database.read() as conn:
+                keys = await store.list_rounds(conn, bazaar_id)
+            with Progress(*columns, console=console) as progress:
+                task = progress.add_task("replaying rounds", total=len(keys))
+                for key in keys:
+                    async with database.read() as conn:
+                        found = await store.find_round(conn, *key)
+                        attempts = await ceremonies.find_ceremonies(conn, *key)
+                    replays.append(await asyncio.to_thread(replay_round, found, attempts))
+                    progress.advance(task)
+        finally:
+            await database.pool.close()
+    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        console.print(f"--database: cannot be read: {type(error).__name__}: {error}", markup=False, soft_wrap=True)
+        raise typer.Exit(EXIT_NOT_READ) from error
+    return replays
