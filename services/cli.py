@@ -11,12 +11,18 @@ from rich.console import Console
 
 from services import SERVICES
 from services.bazaar.allocation.cli import allocate
+from services.bazaar.cli.receipt import receipt
+from services.bazaar.cli.rounds import app as rounds
+from services.bazaar.cli.sales import app as sales
+from services.bazaar.cli.seed import seed
+from services.bazaar.lab.cli import app as lab
 from services.rotation import rotate_keys
 from services.vendor.cli import app as vendors
 from services.vendor.cli.audit import app as audit
 from services.vendor.cli.rights import app as rights
 from shared.contracts.cli import contracts
 from shared.dead_letters_cli import app as dead_letters
+from shared.tickets_cli import app as ticket
 
 __all__ = ["main"]
 
@@ -29,12 +35,18 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.command()(allocate)
+app.command()(receipt)
+app.command()(seed)
 app.command()(contracts)
 app.command()(rotate_keys)
 app.add_typer(dead_letters, name="dead-letters")
+app.add_typer(ticket, name="ticket")
+app.add_typer(sales, name="sales")
 app.add_typer(vendors, name="vendors")
 app.add_typer(audit, name="audit")
 app.add_typer(rights, name="rights")
+app.add_typer(rounds, name="rounds")
+app.add_typer(lab, name="lab")
 console = Console(stderr=True)
 
 ServiceName = Annotated[str, typer.Argument(metavar="SERVICE", help="vendor, bazaar, training or notify.")]

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from services import SERVICES
+from services.bazaar.keys import COLUMNS as COLUMNS_OF_BAZAARS
 from services.vendor.keys import COLUMNS, KeysInUse, reindex, require_held
 from shared.clock import Clock
 from shared.crypto import Sealer, UnknownKey
@@ -24,6 +25,7 @@ __all__ = ["rotate_keys"]
 EXIT_NOT_DONE = 1
 EXIT_WRONG_ARGUMENT = 2
 
+COLUMNS_OF = {"vendor": COLUMNS, "bazaar": COLUMNS_OF_BAZAARS}
 console = Console(stderr=True)
 
 
@@ -75,7 +77,7 @@ async def _rotate(name: str, settings: ServiceSettings, *, index: bool) -> None:
             await require_held(database, sealer)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         with Progress(*columns, console=console) as progress:
-            for column in (*(COLUMNS if name == "vendor" else ()), DEAD_LETTERS):
+            for column in (*COLUMNS_OF.get(name, ()), DEAD_LETTERS):
                 task = progress.add_task(f"sealing {column.name}", total=None)
                 count = await reseal(database, sealer, column, partial(_show, progress, task))
                 progress.update(task, total=count, completed=count)
@@ -91,7 +93,7 @@ async def _rotate(name: str, settings: ServiceSettings, *, index: bool) -> None:
 
 
 async def _reseal_files(platform: Platform, progress: Progress) -> None:
-    from services.vendor.files import reseal_files  # its libraries are heavy, and three services of four lack them
+    from shared.files.storage import reseal_files  # its libraries are heavy, and three services of four lack them
 
     task, count, last = progress.add_task("sealing files", total=None), 0, None
     while batch := await reseal_files(platform, last):

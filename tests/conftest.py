@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
@@ -28,6 +28,7 @@ from shared.service import Platform, Service
 
 STACK = pytest.StashKey[stack.Running]()
 LOCK = pytest.StashKey[IO[str]]()
+WORKERS = pytest.StashKey[list[list[str]]]()
 QUICK = {"unit", "contracts", "guard"}
 SECRET_KEYS = {"test": base64.b64encode(bytes(range(32))).decode()}
 
@@ -63,11 +64,15 @@ def _with_path(dsn: str, name: str) -> str:
 def pytest_configure(config: pytest.Config) -> None:
     """Start the real servers before the first test, so that the head of the run can name them.
 
-    A run of folders that need none (unit, contracts, guard) goes without.
+    A run of folders that need none (unit, contracts, guard) goes without. Where several workers share the tests, each
+    has servers of its own, which some tests take away.
     """
     needless = [QUICK & set(Path(argument.split("::")[0]).parts) for argument in config.args]
-    if not (config.option.collectonly or config.option.help or all(needless)):
-        config.stash[STACK] = _start_stack(config)
+    leads = config.getoption("numprocesses", None) and not hasattr(config, "workerinput")
+    if not (config.option.collectonly or config.option.help or all(needless) or leads):
+        config.stash[STACK] = running = _start_stack(config)
+        if hasattr(config, "workeroutput"):
+            config.workeroutput["servers"] = [running.broker, running.database]
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -76,6 +81,19 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     if running is None:
         return []
     return [f"broker: {running.broker}", f"database: {running.database}"]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A worker is done: remember which servers it had."""
+    if servers := getattr(node, "workeroutput", {}).get("servers"):
+        node.config.stash.setdefault(WORKERS, []).append(servers)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Which broker and database the workers used."""
+    for broker, database in config.stash.get(WORKERS, []):
+        terminalreporter.write_line(f"a worker's broker: {broker}; its database: {database}")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

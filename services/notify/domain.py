@@ -101,11 +101,17 @@ PLANS: Mapping[type[Event], Plan] = {
     bazaar.ApplicationReceived: Plan(
         "application-received", Lane.PERSONAL, ("application_id", "bazaar_name", "choices", "origin")
     ),
+    bazaar.ApplicationChanged: Plan(
+        "application-changed", Lane.ROUTINE, ("application_id", "bazaar_name", "choices", "party_id")
+    ),
+    bazaar.InterestExpiring: Plan(
+        "interest-expiring", Lane.ROUTINE, ("interest_id", "valid_until"), deadline="valid_until"
+    ),
     bazaar.ApplicationDropped: Plan("application-dropped", Lane.PERSONAL, ("application_id", "bazaar_name", "because")),
     bazaar.ApplicationRescheduled: Plan(
         "application-rescheduled",
         Lane.OFFER,
-        ("application_id", "bazaar_name", "days_before", "days", "site_name", "booth", "release_by"),
+        ("application_id", "bazaar_name", "days_before", "days", "site_name", "booth", "release_by", "respond_by"),
     ),
     bazaar.ApplicationCancelled: Plan(
         "application-cancelled",
@@ -136,7 +142,9 @@ PLANS: Mapping[type[Event], Plan] = {
         ("application_id", "bazaar_name", "site_name", "booth", "days", "serial", "ticket"),
     ),
     bazaar.BoothDeclined: Plan("booth-declined", Lane.PERSONAL, ("application_id", "bazaar_name", "site_id")),
-    bazaar.BoothReleased: Plan("booth-released", Lane.PERSONAL, ("application_id", "bazaar_name", "site_id")),
+    bazaar.BoothReleased: Plan(
+        "booth-released", Lane.PERSONAL, ("application_id", "bazaar_name", "site_id", "costs_turn")
+    ),
     bazaar.BoothDaysAdded: Plan(
         "booth-days-added", Lane.PERSONAL, ("application_id", "bazaar_name", "site_name", "booth", "added", "days")
     ),

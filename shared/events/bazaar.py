@@ -14,6 +14,7 @@ __all__ = [
     "AppealFiled",
     "ApplicantQueued",
     "ApplicationCancelled",
+    "ApplicationChanged",
     "ApplicationDropped",
     "ApplicationReceived",
     "ApplicationRescheduled",
@@ -39,6 +40,7 @@ __all__ = [
     "BoothSwapProposed",
     "BoothSwapRefused",
     "BoothSwapped",
+    "InterestExpiring",
     "OfferResponseRefused",
     "RespondToOffer",
     "RoundFrozen",
@@ -117,7 +119,9 @@ class BazaarCancelled(BazaarEvent):
 
     name: str
     days: list[date]
-    reason: str = Field(description="Code of the reason: holiday, weather, venue, organiser, safety")
+    reason: str = Field(
+        description="Code of the reason: holiday, weather, venue, organiser, safety; series: its series has it no more"
+    )
 
 
 class BazaarHeld(BazaarEvent):
@@ -203,6 +207,26 @@ class ApplicationReceived(ApplicationEvent):
     party_id: UUID | None = Field(default=None, description="The group it wants to stand together with")
 
 
+class ApplicationChanged(ApplicationEvent):
+    """What it asks for is another from now on; it keeps its moment. In a party the leader's choices are everyone's."""
+
+    bazaar_name: str
+    choices: list[list[str]]
+    needs: list[str] = Field(default_factory=list, description="power, access, water")
+    party_id: UUID | None = Field(default=None, description="The group it wants to stand together with")
+
+
+class InterestExpiring(Event):
+    """A vendor's standing interest ends on `valid_until` unless it is confirmed; the aggregate is the interest."""
+
+    topic: ClassVar[str] = "lapak.bazaar.events.v1"
+    key: ClassVar[str] = "interest_id"
+
+    interest_id: UUID
+    vendor_id: UUID
+    valid_until: date
+
+
 class ApplicationWithdrawn(ApplicationEvent):
     """The vendor took its application back before the round was frozen; it costs no turn."""
 
@@ -250,6 +274,7 @@ class ApplicationRescheduled(ApplicationEvent):
     site_name: str | None = None
     booth: str | None = None
     release_by: datetime | None = None
+    respond_by: datetime | None = Field(default=None, description="Where an offer is open: until when it is now")
 
 
 class ApplicationCancelled(ApplicationEvent):
@@ -274,10 +299,13 @@ class BoothOfferExpiring(ApplicationEvent):
 
 
 class BoothReleased(ApplicationEvent):
-    """A confirmed booth was given back in time for the next in rotation; it costs no turn."""
+    """A confirmed booth was given back, for the next in rotation or whoever comes on the day."""
 
     bazaar_name: str
     site_id: str
+    costs_turn: bool = Field(
+        default=False, description="Given back after the deadline: the turn stays used; it is no no-show"
+    )
 
 
 class BoothDaysAdded(ApplicationEvent):
@@ -388,7 +416,7 @@ class BoothMissed(ApplicationEvent):
 
 
 class SalesReported(ApplicationEvent):
-    """Turnover of one day at the booth."""
+    """Turnover of one day at the booth. Of several for one day the last holds: it corrects those before it."""
 
     site_id: str
     day: date

@@ -288,6 +288,16 @@ class Fair:
         found = {str(row["application_id"]): row["state"] for row in rows}
         return [found[application_id] for application_id in application_ids]
 
+    async def names(self, application_ids: Sequence[str]) -> dict[str, str]:
+        """What the published files of their round call these applications: name there -> application."""
+        async with self.database.read() as conn:
+            rows = await conn.fetch(
+                "SELECT application_id, coalesce(pseudonym, application_id::text) AS name FROM application "
+                "WHERE application_id = ANY($1::uuid[])",
+                [UUID(application_id) for application_id in application_ids],
+            )
+        return {row["name"]: str(row["application_id"]) for row in rows}
+
     async def published(self, *types: str) -> list[Published]:
         """Events in the outbox in the order of writing, of these types or of all."""
         async with self.database.read() as conn:
@@ -308,7 +318,7 @@ class Fair:
         async with self.database.read() as conn:
             twice = await conn.fetch(
                 "SELECT bazaar_id, site_id, booth FROM application "
-                "WHERE state IN ('offered', 'confirmed', 'attended', 'missed') "
+                "WHERE state IN ('offered', 'confirmed', 'attended') "
                 "GROUP BY bazaar_id, site_id, booth HAVING count(*) > 1"
             )
         assert twice == []

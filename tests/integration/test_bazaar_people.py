@@ -95,11 +95,12 @@ async def publish(fair: Fair, bazaar_id: str) -> Round:
 
 
 async def frozen_applicants(fair: Fair, bazaar_id: str) -> dict[str, dict[str, Any]]:
-    """The applicants of the frozen list by their ids."""
+    """The applicants of the frozen list by the ids of their applications."""
     fair.clock.moment = max(fair.clock.moment, CLOSING)
     await fair.done(f"/v1/bazaars/{bazaar_id}/freeze")
     document = json.loads((await fair.client.get(f"/v1/bazaars/{bazaar_id}/rounds/1/frozen")).content)
-    return {one["id"]: one for one in document["applicants"]}
+    names = await fair.names([str(row["application_id"]) for row in await rows(fair, "application")])
+    return {names[one["id"]]: one for one in document["applicants"]}
 
 
 # --- where somebody lives
@@ -159,7 +160,8 @@ async def test_turns_and_waiting_of_both_ids_count_for_whichever_applies(fair: F
 
     assert (applicants[application_id]["turns"], applicants[other]["turns"]) == (2, 1)
     assert applicants[application_id]["waiting_since"] == "2023-01-20"
-    assert applicants[application_id]["groups"]["rw"] == f"{KARANG_ANYAR}.005", "the surviving registration's address"
+    groups = {str(row["application_id"]): row["groups"] for row in await rows(fair, "application")}
+    assert groups[application_id]["rw"] == f"{KARANG_ANYAR}.005", "the surviving registration's address"
 
 
 async def test_a_person_waits_since_the_first_application_under_any_id(fair: Fair) -> None:
@@ -389,20 +391,14 @@ async def test_an_erased_applicant_is_withdrawn_and_forgotten(fair: Fair) -> Non
     assert (str(withdrawn.key), withdrawn.sequence) == (application_id, 2)
     (receipt,) = await fair.published("BazaarDataErased")
     assert (receipt.key, receipt.sequence) == (event.erasure_id, 1)
-    assert receipt.body == {
-        "erasure_id": str(event.erasure_id),
-        "vendor_id": str(vendor_id),
-        "erased": {
-            "vendor_copies": 1,
-            "merges": 0,
-            "completions": 1,
-            "first_applications": 1,
-            "suspensions": 0,
-            "applications": 1,
-            "dead_letters": 0,
-        },
-        "kept": {"applications": 0, "turns": 0, "check_ins": 0, "sales": 0},
+    assert (receipt.body["erasure_id"], receipt.body["vendor_id"]) == (str(event.erasure_id), str(vendor_id))
+    assert {kind: number for kind, number in receipt.body["erased"].items() if number} == {
+        "vendor_copies": 1,
+        "completions": 1,
+        "first_applications": 1,
+        "applications": 1,
     }
+    assert not any(receipt.body["kept"].values())
     for table in ("vendor", "completion", "first_application"):
         assert vendor_id not in [row["vendor_id"] for row in await rows(fair, table)]
 
@@ -454,7 +450,13 @@ async def test_a_booth_that_nobody_else_could_have_any_more_stays_a_figure(fair:
 
     assert await fair.states([application_id]) == ["attended"]
     (receipt,) = await fair.published("BazaarDataErased")
-    assert receipt.body["kept"] == {"applications": 1, "turns": 1, "check_ins": 1, "sales": 1}
+    assert {kind: number for kind, number in receipt.body["kept"].items() if number} == {
+        "applications": 1,
+        "turns": 1,
+        "check_ins": 1,
+        "sales": 1,
+        "sales_reports": 1,
+    }
     (figures,) = (await fair.shown(f"/v1/bazaars/{bazaar_id}/summary"))["sites"]
     assert figures["turnover"] == 750_000
 

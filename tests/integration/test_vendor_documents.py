@@ -13,12 +13,12 @@ import httpx
 import pytest
 
 from services.vendor.app import VendorSettings, create
-from services.vendor.files import FORM_BYTES_MAX, read_file, remover, storage_of
 from services.vendor.handlers.documents import fall_due
 from services.vendor.store import documents as store
-from services.vendor.store.files import REMOVE_FILE
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
+from shared.files.rows import REMOVE_FILE
+from shared.files.storage import FORM_BYTES_MAX, read_file, remover, storage_of
 from shared.http import write_cursor
 from shared.service import Platform
 from shared.settings import load

@@ -44,6 +44,8 @@ def test_a_vendor_applies() -> None:
         "vendor_id": UUID(int=7),
         "bazaar_name": "Bazar Jakpreneur",
         "choices": [["one"]],
+        "origin": "vendor",
+        "party_id": None,
     }
 
 

@@ -141,7 +141,7 @@ def so_far(
             for one in everyone
         ],
     }
-    return RoundSoFar(canonical_json(problem), [UUID(int=1000 + one.number) for one in turned])
+    return RoundSoFar(canonical_json(problem), [str(UUID(int=1000 + one.number)) for one in turned])
 
 
 def since(one: One) -> date:

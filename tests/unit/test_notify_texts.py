@@ -83,6 +83,10 @@ EVENTS: dict[str, Event] = {
         forecast_round=2,
         explanation={"id": "Semua lapak di lokasi pilihan Anda sudah terisi.", "en": "All booths went to others."},
     ),
+    "application-changed": bazaar.ApplicationChanged(**OF_BAZAAR, choices=[["sb", "jb"]], party_id=UUID(int=13)),
+    "interest-expiring": bazaar.InterestExpiring(
+        interest_id=UUID(int=14), vendor_id=VENDOR, valid_until=date(2023, 4, 16)
+    ),
     "application-dropped": bazaar.ApplicationDropped(**OF_BAZAAR, because="training-missing"),
     "application-rescheduled": bazaar.ApplicationRescheduled(
         **OF_BAZAAR,
@@ -205,6 +209,11 @@ FACTS: dict[str, tuple[list[str], list[str]]] = {
         ["Semua lapak di lokasi pilihan Anda sudah terisi.", "meminta petugas", str(APPLICATION)],
         ["All booths went to others.", "ask an officer", str(APPLICATION)],
     ),
+    "application-changed": (
+        ["Pilihan 1: Rusun Karang Anyar atau RPTRA Johar Baru", "ketua kelompok"],
+        ["Choice 1: Rusun Karang Anyar or RPTRA Johar Baru", "its leader"],
+    ),
+    "interest-expiring": (["berakhir pada Minggu, 16 April 2023"], ["ends on Sunday, 16 April 2023"]),
     "application-dropped": (
         ["sudah menyelesaikan satu pelatihan", "giliran Anda tidak berkurang"],
         ["have completed a training", "you lose no turn"],
@@ -346,6 +355,19 @@ def test_a_freed_booth_says_so() -> None:
     promoted = EVENTS["booth-assigned"].model_copy(update={"promoted": True})
     assert "ditawarkan kepada pedagang lain" in written(promoted, "id").body
     assert "offered to another vendor" in written(promoted, "en").body
+
+
+def test_a_booth_given_back_late_costs_its_turn() -> None:
+    late = EVENTS["booth-released"].model_copy(update={"costs_turn": True})
+    assert "terhitung satu giliran" in written(late, "id").body
+    assert "counts as one turn" in written(late, "en").body
+
+
+def test_an_open_offer_of_a_moved_bazaar_has_a_new_deadline() -> None:
+    moved = EVENTS["application-rescheduled"].model_copy(
+        update={"release_by": None, "respond_by": datetime(2023, 3, 25, 8, 0, tzinfo=UTC)}
+    )
+    assert "Batas waktu menjawab tawaran itu sekarang Sabtu, 25 Maret 2023" in written(moved, "id").body
 
 
 def test_a_booth_on_reserved_seats_says_so() -> None:

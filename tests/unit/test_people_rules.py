@@ -64,6 +64,8 @@ def test_a_merge_and_its_unmerge_leave_everybody_as_before(merges: dict[UUID, UU
 
 # --- bazaars
 
+SECRET = b"s" * 32
+
 
 def candidate(number: int, *, minutes: int = 0, person: UUID | None = None, **more: Any) -> Candidate:
     application = an_application(number, applied_at=NOW + timedelta(minutes=minutes))
@@ -72,15 +74,18 @@ def candidate(number: int, *, minutes: int = 0, person: UUID | None = None, **mo
 
 def test_of_two_applications_of_one_person_the_earlier_stays() -> None:
     later, earlier, other = candidate(1, minutes=2, person=TWO), candidate(2, minutes=1, person=TWO), candidate(3)
-    frozen = freeze(a_bazaar(), [later, earlier, other], {}, CLOSING)
-    assert set(frozen.groups) == {earlier.application.application_id, other.application.application_id}
+    frozen = freeze(a_bazaar(), [later, earlier, other], {}, CLOSING, secret=SECRET)
+    assert {one.application_id for one in frozen.listed} == {
+        earlier.application.application_id,
+        other.application.application_id,
+    }
     assert [(one.application_id, one.because) for one in frozen.dropped] == [
         (later.application.application_id, SAME_PERSON)
     ]
 
 
 def test_two_people_with_one_id_each_both_stay() -> None:
-    frozen = freeze(a_bazaar(), [candidate(1), candidate(2)], {}, CLOSING)
+    frozen = freeze(a_bazaar(), [candidate(1), candidate(2)], {}, CLOSING, secret=SECRET)
     assert (frozen.round.applicants, frozen.dropped) == (2, [])
 
 
@@ -89,7 +94,7 @@ def test_the_suspended_are_not_eligible_and_hear_why() -> None:
         require_eligible(Policy(), a_vendor(1, suspended_because="no-show"))
     assert refused.value.details == {"reason": "no-show"}
     require_eligible(Policy(), a_vendor(1))
-    frozen = freeze(a_bazaar(), [candidate(1, suspended_because="no-show")], {}, CLOSING)
+    frozen = freeze(a_bazaar(), [candidate(1, suspended_because="no-show")], {}, CLOSING, secret=SECRET)
     assert [one.because for one in frozen.dropped] == ["vendor-suspended"]
 
 

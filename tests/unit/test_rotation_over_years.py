@@ -25,7 +25,6 @@ from services.bazaar.domain.bazaar import Bazaar, Level, Policy
 from services.bazaar.domain.rotation import Promotion, RoundSoFar, promote
 from services.bazaar.domain.round import (
     Candidate,
-    DrawSeed,
     GroupTurns,
     decisions,
     draw_seed,
@@ -117,7 +116,7 @@ def _person(chance: random.Random, number: int, today: date) -> Person:
 
 def _round(chance: random.Random, policy: Policy, people: dict[UUID, Person], number: int, day: date) -> Played:
     closing = datetime(day.year, day.month, day.day, 10, tzinfo=UTC) - timedelta(days=7)
-    sites = [a_site(site, chance.randint(1, 4)) for site in SITES]
+    sites = [a_site(site, chance.randint(1, 4), days=(day,)) for site in SITES]
     bazaar = a_bazaar(
         *sites, policy=policy, bazaar_id=UUID(int=10**6 + number), days=(day,), applications_close_at=closing
     )
@@ -134,9 +133,10 @@ def _round(chance: random.Random, policy: Policy, people: dict[UUID, Person], nu
         GroupTurns(one.vendor.groups, len(one.turns), max(one.turns, default=None), one.first_applied_on)
         for one in people.values()
     ]
-    frozen = freeze(bazaar, candidates, standings(policy.groups_ranked, ledger), closing)
+    secret = chance.randbytes(32)
+    frozen = freeze(bazaar, candidates, standings(policy.groups_ranked, ledger), closing, secret=secret)
     assert frozen.dropped == []
-    _, seeded, _ = draw_seed(frozen.bazaar, frozen.round, DrawSeed(seed=f"draw {number}", source="Undian"))
+    _, seeded, _ = draw_seed(frozen.bazaar, frozen.round, f"draw {number}", "Undian")
     assert seeded.problem is not None
     problem = read_problem(seeded.problem)
     result = solve(problem)
@@ -151,7 +151,8 @@ def _round(chance: random.Random, policy: Policy, people: dict[UUID, Person], nu
         {},
         {},
     )
-    standing = {str(one.application.application_id): one.application for one in candidates}
+    applied = {one.application.application_id: one.application for one in candidates}
+    standing = {one.pseudonym: replace(applied[one.application_id], pseudonym=one.pseudonym) for one in frozen.listed}
     booths = {site.site_id: [f"A{n:02d}" for n in range(1, site.booths + 1)] for site in sites}
     after = [step.after for step in decisions(bazaar, result_to_json(result), standing, booths, closing)]
     _offers(chance, bazaar, seeded.problem, after, booths, played, closing, day)
@@ -182,7 +183,7 @@ def _offers(
     queue = sorted((one for one in applications if one.state == "queued"), key=lambda one: one.place or 0)
     played.queued = _named(queue)
     taken: set[tuple[str, str]] = set()
-    turned: list[UUID] = []
+    turned: list[str] = []
     played.offered += [(one.vendor_id, one.offer.site_id, False) for one in offered if one.offer is not None]
     while offered:
         chance.shuffle(offered)
@@ -201,11 +202,11 @@ def _offers(
                 confirm(application, bazaar, now)
                 taken.add((application.offer.site_id, application.offer.booth))
                 person.turns.append(day)
-            turned.append(application.application_id)
+            turned.append(application.name_in_round)
             played.turned.add(application.vendor_id)
         held = taken | {(one.offer.site_id, one.offer.booth) for one in offered if one.offer is not None}
         free = {site: [booth for booth in numbers if (site, booth) not in held] for site, numbers in booths.items()}
-        so_far = RoundSoFar(problem, [*turned, *(one.application_id for one in offered)])
+        so_far = RoundSoFar(problem, [*turned, *(one.name_in_round for one in offered)])
         promotions = promote(bazaar, free, [], queue, so_far)
         _see(played, promotions, queue, offered)
         by_id = {one.application_id: one for one in queue}

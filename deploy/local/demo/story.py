@@ -352,8 +352,27 @@ class Story:
                 files[kind].write_bytes(await self.doors.raw("bazaar", f"{path}/rounds/{frozen['round']}/{kind}"))
             bazaar.verified_by_command = await _verify(files["problem"], files["result"])
             step()
-        bazaar.problem = json.loads(files["problem"].read_bytes())
-        bazaar.result = json.loads(files["result"].read_bytes())
+        named = await self._by_application(bazaar)
+        bazaar.problem = named(json.loads(files["problem"].read_bytes()))
+        bazaar.result = named(json.loads(files["result"].read_bytes()))
+
+    async def _by_application(self, bazaar: Bazaar) -> Callable[[dict[str, Any]], dict[str, Any]]:
+        """What gives the published files with the applications' own ids in place of their pseudonyms there."""
+        shown = await self.doors.many([self._reading(application) for application in bazaar.applications.values()])
+        ids = {row["pseudonym"]: row["application_id"] for row in shown if row["pseudonym"] is not None}
+
+        def named(file: dict[str, Any]) -> dict[str, Any]:
+            return {
+                field: [
+                    {key: ids[value] if key in ("id", "applicant") else value for key, value in row.items()}
+                    for row in rows
+                ]
+                if field in ("applicants", "served", "waiting")
+                else rows
+                for field, rows in file.items()
+            }
+
+        return named
 
     # -- 5 ---------------------------------------------------------------------------------------
 

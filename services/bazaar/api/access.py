@@ -7,6 +7,22 @@ from services.bazaar.store import bazaars, vendors
 from shared import families, personal_data
 from shared.auth import Caller, OutsideArea, covers
 from shared.db import Connection
+from shared.http import PublicEdge
+from shared.http import edge as known_edge
+
+
+async def known_caller(edge: PublicEdge) -> Caller:
+    """Who calls a route that is public but for some of its answers. Raises `Unauthenticated`."""
+    return (await known_edge(edge.request, None)).caller
+
+
+async def own_area(edge: PublicEdge, what: str) -> str:
+    """The area of the officer who asks for what is not public yet. Raises `Unauthenticated`, `Forbidden`."""
+    caller = await known_caller(edge)
+    caller.require("officer")
+    if caller.area is None:
+        raise OutsideArea(f"{what} are shown to officers of an area; this token names none.")
+    return caller.area
 
 
 def require_officer_of(caller: Caller, areas: Iterable[str]) -> None:
@@ -34,6 +50,19 @@ async def require_side(conn: Connection, caller: Caller, *, vendor_id: UUID, baz
     sites = await bazaars.find_site_areas(conn, bazaar_id)
     if caller.area is None or not all(covers(caller.area, site) for site in sites):
         raise OutsideArea("Neither this vendor nor every site of the bazaar is in your area.", area=caller.area)
+
+
+async def require_vendor_side(conn: Connection, caller: Caller, vendor_id: UUID) -> None:
+    """Refuse everybody but the vendor itself, by any of its ids, and an officer of where it lives; of an erased one
+    there is nothing."""
+    if await families.find_erased(conn, [vendor_id]):
+        raise personal_data.VendorNotKept("Nothing is kept here of this vendor.")
+    if caller.has("vendor") and caller.vendor_id in await families.find_family(conn, vendor_id):
+        return
+    caller.require_vendor(vendor_id)
+    vendor = await vendors.find_vendor(conn, vendor_id)
+    if vendor is None or caller.area is None or not covers(caller.area, vendor.kelurahan):
+        raise OutsideArea("No vendor of your area has this id.", area=caller.area)
 
 
 async def require_entitled(conn: Connection, caller: Caller, vendor_id: UUID) -> None:

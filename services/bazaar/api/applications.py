@@ -1,23 +1,29 @@
-"""Applications: apply, withdraw, confirm, decline, and how one stands."""
+"""Applications: apply, change, withdraw, confirm, decline, and how one stands and why."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import date
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Response
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
-from services.bazaar.api.access import require_side
+from services.bazaar.api.access import require_side, require_vendor_side
+from services.bazaar.domain.application import Need, Origin
 from services.bazaar.domain.bazaar import Exact, SiteId
-from services.bazaar.domain.explanation import Standing, explain
+from services.bazaar.domain.explanation import Company, Situation, Standing, explain, tell
+from services.bazaar.domain.ledger import Adjustment, in_force
+from services.bazaar.domain.wording import Words
 from services.bazaar.handlers import applications as handlers
 from services.bazaar.handlers import offers
+from services.bazaar.store import appeals, bazaars, ledger
 from services.bazaar.store import applications as store
-from services.bazaar.store import bazaars
+from shared import families
 from shared.auth import Caller
+from shared.clock import day_in_jakarta
 from shared.db import Connection
 from shared.errors import Refused
-from shared.http import Edge, EdgeDep
+from shared.http import LIMIT_DEFAULT, After, Edge, EdgeDep, Limit, page, read_cursor
 from shared.ids import new_id
 
 router = APIRouter(prefix="/v1", tags=["applications"])
@@ -30,11 +36,45 @@ class VendorNotNamed(Refused):
     status = 422
 
 
+def _distinct(needs: list[Need]) -> list[Need]:
+    if len(set(needs)) < len(needs):
+        raise ValueError("one is named twice")
+    return needs
+
+
+Choices = Annotated[list[Annotated[list[SiteId], Field(min_length=1)]], Field(min_length=1, max_length=100)]
+"""Tiers of site ids, best first; sites of one tier are equal. A site is a venue on its days, so days are chosen so."""
+
+Needs = Annotated[list[Need], AfterValidator(_distinct), Field(max_length=3)]
+PartyCode = Annotated[str, Field(min_length=1, max_length=40)]
+
+
 class Apply(Exact):
-    """Tiers of site ids, best first; `vendor_id` when an officer applies for a vendor."""
+    """Choices, or the code of a party, whose choices are its leader's; `vendor_id` when an officer applies for one."""
 
     vendor_id: UUID | None = None
-    choices: Annotated[list[Annotated[list[SiteId], Field(min_length=1)]], Field(min_length=1, max_length=100)]
+    choices: Choices | None = None
+    needs: Needs = Field(default_factory=list)
+    party_code: PartyCode | None = None
+
+    @model_validator(mode="after")
+    def _choose_one_way(self) -> Self:
+        if (self.choices is None) == (self.party_code is None):
+            raise ValueError("name the sites in choices, or give the party_code of a party whose choices count")
+        return self
+
+
+class Change(Exact):
+    """What the application asks for from now on; what is left out stays as it is."""
+
+    choices: Choices | None = None
+    needs: Needs | None = None
+
+    @model_validator(mode="after")
+    def _change_something(self) -> Self:
+        if self.choices is None and self.needs is None:
+            raise ValueError("give choices, needs, or both")
+        return self
 
 
 @router.post("/bazaars/{bazaar_id}/applications", status_code=201)
@@ -45,7 +85,17 @@ async def apply(edge: EdgeDep, bazaar_id: UUID, wish: Apply) -> Response:
     async def act(conn: Connection) -> dict[str, Any]:
         await require_side(conn, edge.caller, vendor_id=vendor_id, bazaar_id=bazaar_id)
         application_id = new_id()
-        await handlers.apply(conn, bazaar_id, vendor_id, wish.choices, application_id=application_id, now=edge.now)
+        await handlers.apply(
+            conn,
+            bazaar_id,
+            vendor_id,
+            wish.choices,
+            application_id=application_id,
+            now=edge.now,
+            origin=await _origin(conn, edge.caller, vendor_id),
+            needs=wish.needs,
+            party_code=wish.party_code,
+        )
         return {"application_id": application_id}
 
     return await edge.once(act, status=201)
@@ -56,6 +106,24 @@ def _applicant(caller: Caller, wish: Apply) -> UUID:
     if vendor_id is None:
         raise VendorNotNamed("Name the vendor that applies in vendor_id.")
     return vendor_id
+
+
+async def _origin(conn: Connection, caller: Caller, vendor_id: UUID) -> Origin:
+    own = caller.has("vendor") and caller.vendor_id in await families.find_family(conn, vendor_id)
+    return "vendor" if own else "officer"
+
+
+@router.post("/applications/{application_id}/change")
+async def change(edge: EdgeDep, application_id: UUID, wish: Change) -> Response:
+    """Ask for other sites or needs while applications are open; the application keeps its moment."""
+
+    async def act(conn: Connection) -> dict[str, Any]:
+        found = await store.find_application(conn, application_id)
+        await require_side(conn, edge.caller, vendor_id=found.vendor_id, bazaar_id=found.bazaar_id)
+        await handlers.change(conn, application_id, choices=wish.choices, needs=wish.needs, now=edge.now)
+        return {"application_id": application_id}
+
+    return await edge.once(act)
 
 
 Answer = Callable[..., Awaitable[None]]
@@ -91,30 +159,100 @@ async def decline(edge: EdgeDep, application_id: UUID) -> Response:
 
 @router.get("/applications/{application_id}")
 async def show_application(edge: EdgeDep, application_id: UUID) -> dict[str, Any]:
-    """How an application stands: its offer, or its place in the queue and why."""
+    """How an application stands and why: its offer, or its place in the queue, and what was objected to."""
     async with edge.read() as conn:
         row = await store.show_application(conn, application_id)
         await require_side(conn, edge.caller, vendor_id=row["vendor_id"], bazaar_id=row["bazaar_id"])
-        site_names = await bazaars.find_site_names(conn, row["bazaar_id"])
+        titles = await bazaars.find_site_titles(conn, [row["bazaar_id"]])
+        adjustments = await _adjustments(conn, await families.find_family(conn, row["vendor_id"]))
+        objections = await appeals.find_appeals_of(conn, application_id)
+    shown = _shown(row, titles[row["bazaar_id"]], adjustments, day_in_jakarta(edge.now))
+    return {**shown, "appeals": objections}
+
+
+@router.get("/vendors/{vendor_id}/applications")
+async def list_applications(
+    edge: EdgeDep, vendor_id: UUID, after: After = None, limit: Limit = LIMIT_DEFAULT
+) -> dict[str, Any]:
+    """Applications of a vendor, by any of its ids, the latest first, each with how it stands and why."""
+    last = read_cursor(after, UUID) if after else None
+    async with edge.read() as conn:
+        await require_vendor_side(conn, edge.caller, vendor_id)
+        family = await families.find_family(conn, vendor_id)
+        rows = await store.list_applications_of(conn, family, last, limit)
+        titles = await bazaars.find_site_titles(conn, [row["bazaar_id"] for row in rows])
+        adjustments = await _adjustments(conn, family)
+    shown = page(rows, limit, lambda row: row["application_id"])
+    today = day_in_jakarta(edge.now)
+    shown["items"] = [_shown(row, titles[row["bazaar_id"]], adjustments, today) for row in shown["items"]]
+    return shown
+
+
+async def _adjustments(conn: Connection, family: Sequence[UUID]) -> list[Adjustment]:
+    """What is added to the standing of this person and still counts."""
+    had = await ledger.find_had(conn, family)
+    waiting_since = had.last_turn_on or had.first_applied_on
+    found = await ledger.find_adjustments(conn, family)
+    return found if waiting_since is None else in_force(waiting_since, found)
+
+
+def _shown(
+    row: Mapping[str, Any], titles: Mapping[str, Words], adjustments: Sequence[Adjustment], today: date
+) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "application_id": row["application_id"],
         "bazaar_id": row["bazaar_id"],
         "bazaar_name": row["bazaar_name"],
         "vendor_id": row["vendor_id"],
         "state": row["state"],
+        "origin": row["origin"],
         "choices": row["choices"],
+        "needs": row["needs"],
         "applied_at": row["applied_at"],
+        "pseudonym": row["pseudonym"],
         "ineligible_because": row["ineligible_because"],
         "offer": _offer(row),
+        "party": _party(row),
         "checked_in": row["checked_in"],
     }
     if row["state"] == "queued":
-        shown |= waiting(row, site_names, bazaar_name=row["bazaar_name"], waiting=row["waiting"], over=_over(row))
-    return shown
+        shown |= waiting(row, titles, bazaar_name=row["bazaar_name"], waiting=row["waiting"], over=_over(row))
+    return {**shown, "explanation": tell(_situation(row, titles, adjustments), titles, today)}
+
+
+COUNTED_WHILE = ("received", "queued", "ineligible", "missed")
+"""States in which a vendor asks where it stands in the rotation."""
+
+
+def _situation(row: Mapping[str, Any], titles: Mapping[str, Words], adjustments: Sequence[Adjustment]) -> Situation:
+    state = row["state"]
+    return Situation(
+        state=state,
+        bazaar_name=row["bazaar_name"],
+        days=row["days"],
+        over=_over(row),
+        because=row["cancelled_because"] if state == "cancelled" else row["ineligible_because"],
+        site=None if row["site_id"] is None else Words(row["site_name"], row["site_name"]),
+        booth=row["booth"],
+        respond_by=row["respond_by"],
+        promoted=bool(row["promoted"]),
+        phase=row["phase"],
+        waiting_since=row["waiting_since"],
+        queue=_standing(row, row["bazaar_name"], row["waiting"], over=_over(row)) if state == "queued" else None,
+        company=None if row["party_id"] is None else Company(row["members"], row["if_apart"] == "none"),
+        turn=row["turn"],
+        adjustments=adjustments if state in COUNTED_WHILE else (),
+    )
 
 
 def _over(row: Mapping[str, Any]) -> bool:
     return bool(row["bazaar_state"] == "finished")
+
+
+def _party(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    if row["party_id"] is None:
+        return None
+    return {"party_id": row["party_id"], "if_apart": row["if_apart"], "members": row["members"]}
 
 
 def _offer(row: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -127,20 +265,22 @@ def _offer(row: Mapping[str, Any]) -> dict[str, Any] | None:
         "days": row["days"],
         "respond_by": row["respond_by"],
         "promoted": row["promoted"],
+        "release_by": row["release_by"],
     }
 
 
 def waiting(
-    row: Mapping[str, Any], site_names: Mapping[str, str], *, bazaar_name: str, waiting: int, over: bool
+    row: Mapping[str, Any], titles: Mapping[str, Words], *, bazaar_name: str, waiting: int, over: bool
 ) -> dict[str, Any]:
     """What one who waits is told: its place now, and the stored decision in figures and in words."""
-    standing = Standing(
-        bazaar_name, row["place"], waiting, row["because"], row["ahead"], row["forecast_round"], over=over
-    )
     return {
         "place": row["place"],
         "because": row["because"],
         "ahead": row["ahead"],
         "forecast": row["forecast_round"],
-        "explanation": explain(standing, site_names),
+        "explanation": explain(_standing(row, bazaar_name, waiting, over=over), titles),
     }
+
+
+def _standing(row: Mapping[str, Any], bazaar_name: str, waiting: int, *, over: bool) -> Standing:
+    return Standing(bazaar_name, row["place"], waiting, row["because"], row["ahead"], row["forecast_round"], over=over)

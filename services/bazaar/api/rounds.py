@@ -8,11 +8,15 @@ from pydantic import Field
 
 from services.bazaar.api.access import require_organiser
 from services.bazaar.api.applications import waiting
-from services.bazaar.domain.round import DrawSeed, RoundUnknown, Solved
+from services.bazaar.domain.ceremony import DrawSeed
+from services.bazaar.domain.round import RoundUnknown, Solved
+from services.bazaar.domain.wording import site_titles
 from services.bazaar.handlers import rounds as handlers
-from services.bazaar.solving import solve_apart
-from services.bazaar.store import applications, bazaars
+from services.bazaar.numbering import SiteNumbers
+from services.bazaar.solving import solve_and_number
+from services.bazaar.store import applications, bazaars, policies
 from services.bazaar.store import rounds as store
+from services.bazaar.store.numbering import find_floor, find_numbering
 from shared.db import Connection
 from shared.http import LIMIT_DEFAULT, After, Edge, EdgeDep, Limit, PublicEdge, PublicEdgeDep, page, read_cursor
 
@@ -33,6 +37,7 @@ async def freeze(edge: EdgeDep, bazaar_id: UUID) -> Response:
             "round": frozen.number,
             "applicants": frozen.applicants,
             "frozen_sha256": frozen.frozen_sha256,
+            "applicants_root": frozen.applicants_root,
         }
 
     return await edge.once(act)
@@ -40,7 +45,7 @@ async def freeze(edge: EdgeDep, bazaar_id: UUID) -> Response:
 
 @router.post("/seed")
 async def draw_seed(edge: EdgeDep, bazaar_id: UUID, command: DrawSeed) -> Response:
-    """Enter the seed that was drawn in public; after the freeze, once."""
+    """Enter the seed that was drawn in public, or the beacon's value; after the freeze, once, as was said before it."""
 
     async def act(conn: Connection) -> dict[str, Any]:
         await require_organiser(conn, edge.caller, bazaar_id)
@@ -53,11 +58,11 @@ async def draw_seed(edge: EdgeDep, bazaar_id: UUID, command: DrawSeed) -> Respon
 @router.post("/allocate")
 async def allocate(edge: EdgeDep, bazaar_id: UUID) -> Response:
     """Solve the round by the rule, have the result verified, and publish it: every offer and place, or nothing."""
-    solved = await _solve(edge, bazaar_id)
+    solved, numbered = await _solve(edge, bazaar_id)
 
     async def act(conn: Connection) -> dict[str, Any]:
         await require_organiser(conn, edge.caller, bazaar_id)
-        decided = await handlers.publish_round(conn, bazaar_id, solved, now=edge.now)
+        decided = await handlers.publish_round(conn, bazaar_id, solved, numbered, now=edge.now)
         return {
             "round": decided.number,
             "served": decided.served,
@@ -70,34 +75,64 @@ async def allocate(edge: EdgeDep, bazaar_id: UUID) -> Response:
     return await edge.once(act)
 
 
-async def _solve(edge: Edge, bazaar_id: UUID) -> Solved | None:
-    """The seeded round, solved with no transaction and no connection held; None when there is nothing to solve, which
-    may be a repeated request that is answered by its key."""
+async def _solve(edge: Edge, bazaar_id: UUID) -> tuple[Solved | None, list[SiteNumbers]]:
+    """The seeded round, solved and its stands numbered, with no transaction and no connection held; None when there is
+    nothing to solve, which may be a repeated request that is answered by its key."""
     async with edge.read() as conn:
         await require_organiser(conn, edge.caller, bazaar_id)
         bazaar = await bazaars.find_bazaar(conn, bazaar_id)
         if bazaar.state != "seeded":
-            return None
+            return None, []
         seeded = await store.find_round(conn, bazaar_id, bazaar.round)
-    return None if seeded.problem is None else await solve_apart(seeded.problem)
+        floor = await find_floor(conn, bazaar_id)
+    return (None, []) if seeded.problem is None else await solve_and_number(seeded.problem, floor)
 
 
 @router.get("/rounds/{number}")
 async def show_round(edge: PublicEdgeDep, bazaar_id: UUID, number: RoundNumber) -> dict[str, Any]:
-    """Hashes, seed and counts of a round."""
+    """Hashes, seed and counts of a round; the policy by the name under which the bazaar was set up, if it has one."""
     async with edge.read() as conn:
         found = await store.find_round(conn, bazaar_id, number)
+        policy = await policies.find_used(conn, bazaar_id)
     return {
         "bazaar_id": bazaar_id,
         "round": found.number,
+        "policy": policy,
         "applicants": found.applicants,
         "frozen_sha256": found.frozen_sha256,
+        "frozen_at": found.frozen_at,
+        "applicants_root": found.applicants_root,
         "seed": found.seed,
         "seed_source": found.seed_source,
         "problem_sha256": found.problem_sha256,
         "result_sha256": found.result_sha256,
         "served": found.served,
         "waiting": found.waiting,
+    }
+
+
+@router.get("/rounds/{number}/numbering")
+async def show_numbering(edge: PublicEdgeDep, bazaar_id: UUID, number: RoundNumber) -> dict[str, Any]:
+    """How good the booth numbers of a round are, site by site: what was aimed at in its order, what was reached, and
+    what nothing could be below. Of who stands where nothing is told."""
+    async with edge.read() as conn:
+        found = await store.find_round(conn, bazaar_id, number)
+        rows = await find_numbering(conn, bazaar_id, number)
+    if found.result_sha256 is None:
+        raise RoundUnknown("The booths of this round are not numbered yet.", round=number)
+    return {
+        "bazaar_id": bazaar_id,
+        "round": number,
+        "sites": [
+            {
+                "site_id": row["site_id"],
+                "vendors": row["vendors"],
+                "stands": row["stands"],
+                **{name: row["result"][name] for name in ("method", "because", "optimal", "objective", "bound")},
+                "needs_unmet": len(row["result"]["unmet"]),
+            }
+            for row in rows
+        ],
     }
 
 
@@ -109,7 +144,7 @@ async def show_frozen(edge: PublicEdgeDep, bazaar_id: UUID, number: RoundNumber)
 
 @router.get("/rounds/{number}/problem")
 async def show_problem(edge: PublicEdgeDep, bazaar_id: UUID, number: RoundNumber) -> Response:
-    """The problem with its seed, as `lapak allocate` reads it; ids are those of applications, no names."""
+    """The problem with its seed, as `lapak allocate` reads it; applicants bear pseudonyms of this round."""
     return await _file(edge, bazaar_id, number, "problem")
 
 
@@ -145,7 +180,7 @@ async def show_queue(
         bazaar = await bazaars.find_bazaar(conn, bazaar_id)
         rows = await applications.list_queue(conn, bazaar_id, stored_place, limit)
         count = await applications.count_in_state(conn, bazaar_id, "queued")
-    site_names = {site.site_id: site.name for site in bazaar.sites}
+    titles = site_titles(bazaar)
     over = bazaar.state == "finished"
     shown = page(rows, limit, lambda row: row["stored_place"])
     shown["items"] = [
@@ -153,7 +188,7 @@ async def show_queue(
             "application_id": row["application_id"],
             "vendor_id": row["vendor_id"],
             "choices": row["choices"],
-            **waiting(row, site_names, bazaar_name=bazaar.name, waiting=count, over=over),
+            **waiting(row, titles, bazaar_name=bazaar.name, waiting=count, over=over),
         }
         for row in shown["items"]
     ]

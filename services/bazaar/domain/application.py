@@ -1,8 +1,9 @@
 """An application of one vendor to one bazaar: who may apply, and the life of the application until the booth stood.
 
 received -> withdrawn | ineligible | queued | offered; queued -> offered (promoted);
-offered -> confirmed | declined | lapsed; confirmed -> attended | missed.
-Only an erased person leaves otherwise: queued -> withdrawn; confirmed -> declined.
+offered -> confirmed | declined | lapsed; confirmed -> attended | missed | released.
+Only an erased person leaves otherwise: queued -> withdrawn; confirmed -> declined. When the bazaar does not take place,
+whatever was not over is cancelled.
 Every event of an application raises its version by one.
 """
 
@@ -13,9 +14,12 @@ from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from services.bazaar.domain.bazaar import Admission, Bazaar, Policy, answer_until, require_open
+from services.bazaar.domain.explanation import RoundWords
 from shared.errors import NotFound, Refused
 from shared.events.bazaar import (
     ApplicantQueued,
+    ApplicationChanged,
+    ApplicationDropped,
     ApplicationEvent,
     ApplicationReceived,
     ApplicationWithdrawn,
@@ -40,7 +44,7 @@ ApplicationState = Literal[
     "missed",
     "cancelled",
 ]
-"""released: confirmed, and given back in time; cancelled: the bazaar does not take place."""
+"""released: confirmed, and given back before it was used; cancelled: the bazaar does not take place."""
 
 Origin = Literal["vendor", "officer", "standing", "walk-in"]
 """Who had it made: the vendor, an officer for it, its standing interest, or an officer at the gate on the day."""
@@ -112,6 +116,12 @@ class NotWithdrawable(Refused):
     code = "not-withdrawable"
 
 
+class NotChangeable(Refused):
+    """What an application asks for changes while applications are open."""
+
+    code = "not-changeable"
+
+
 class NoOpenOffer(Refused):
     """There is no offer that waits for an answer."""
 
@@ -149,19 +159,24 @@ class Vendor:
 
 
 class Offer(NamedTuple):
-    """A booth offered. It can be answered until and at `respond_by`, then it lapses."""
+    """A booth offered. It can be answered until and at `respond_by`, then it lapses.
+
+    `remind_at`: when the vendor is reminded of it, once; None: never, or it was.
+    """
 
     site_id: str
     booth: str
     respond_by: datetime
     promoted: bool
+    remind_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Application:
     """One application. `groups` are fixed by the freeze, `place` is the one in the stored queue of the round.
 
-    `pseudonym`: the name it bears in the published files, fixed by the freeze.
+    `pseudonym`: the name it bears in the published files, fixed by the freeze. `release_by`: until when its booth can
+    be given back at no cost, where that is later than usual.
     """
 
     application_id: UUID
@@ -178,6 +193,12 @@ class Application:
     party_id: UUID | None = None
     needs: tuple[Need, ...] = ()
     pseudonym: str | None = None
+    release_by: datetime | None = None
+
+    @property
+    def name_in_round(self) -> str:
+        """What the files of its round call it: its pseudonym; in rounds before there were any, its id."""
+        return self.pseudonym or str(self.application_id)
 
     @property
     def site_ids(self) -> tuple[str, ...]:
@@ -276,6 +297,56 @@ def apply(
     )
 
 
+def change(
+    application: Application,
+    bazaar: Bazaar,
+    now: datetime,
+    *,
+    choices: Sequence[Sequence[str]] | None = None,
+    needs: Sequence[Need] | None = None,
+) -> Step:
+    """It asks for other sites or other needs, and keeps its moment. What is None stays; as long as one may apply."""
+    if application.state != "received":
+        raise NotChangeable(
+            f"The application is {application.state}; what it asks for is changed while applications are open.",
+            state=application.state,
+        )
+    require_open(bazaar, now)
+    if choices is not None:
+        require_choices(bazaar, choices)
+    return changed(
+        replace(
+            application,
+            choices=application.choices if choices is None else tuple(tuple(tier) for tier in choices),
+            needs=application.needs if needs is None else tuple(sorted(set(needs))),
+        ),
+        bazaar,
+    )
+
+
+def changed(application: Application, bazaar: Bazaar) -> Step:
+    """What this application asks for is another now: the fact of it."""
+    after = _moved(application)
+    return Step(
+        after,
+        ApplicationChanged(
+            **_ids(application),
+            bazaar_name=bazaar.name,
+            choices=[list(tier) for tier in after.choices],
+            needs=list(after.needs),
+            party_id=after.party_id,
+        ),
+    )
+
+
+def drop(application: Application, bazaar: Bazaar, because: str) -> Step:
+    """At the freeze the vendor was not eligible any more. `because`: the code of the rule."""
+    return Step(
+        _moved(application, state="ineligible"),
+        ApplicationDropped(**_ids(application), bazaar_name=bazaar.name, because=because),
+    )
+
+
 def withdraw(application: Application, bazaar: Bazaar) -> Step:
     """The vendor takes its application back, before the freeze; it costs no turn."""
     if application.state != "received" or bazaar.state != "announced":
@@ -287,8 +358,9 @@ def withdraw(application: Application, bazaar: Bazaar) -> Step:
     return Step(after, ApplicationWithdrawn(**_ids(application)))
 
 
-def offer(application: Application, bazaar: Bazaar, offered: Offer) -> Step:
-    """A booth for this vendor, by the round or as the next in rotation."""
+def offer(application: Application, bazaar: Bazaar, offered: Offer, *, phase: Literal[1, 2] | None = None) -> Step:
+    """A booth for this vendor, by the round (in this phase of the rule) or as the next in rotation."""
+    site = bazaar.site(offered.site_id)
     after = _moved(application, state="offered", offer=offered)
     return Step(
         after,
@@ -296,33 +368,40 @@ def offer(application: Application, bazaar: Bazaar, offered: Offer) -> Step:
             **_ids(application),
             bazaar_name=bazaar.name,
             site_id=offered.site_id,
-            site_name=bazaar.site(offered.site_id).name,
+            site_name=site.name,
             booth=offered.booth,
-            days=list(bazaar.days),
+            days=list(site.days),
             respond_by=offered.respond_by,
             promoted=offered.promoted,
+            phase=phase,
         ),
     )
 
 
-def queue(application: Application, bazaar: Bazaar, decision: Mapping[str, object]) -> Step:
-    """No booth this round. `decision`: the entry under `waiting` in the round's result."""
-    event = ApplicantQueued.model_validate({**_ids(application), "bazaar_name": bazaar.name, **decision})
+def queue(
+    application: Application, bazaar: Bazaar, decision: Mapping[str, Any], words: RoundWords | None = None
+) -> Step:
+    """No booth this round. `decision`: the entry under `waiting` in the round's result; `words`: those of its round."""
+    told = (words or RoundWords(bazaar)).of(decision)
+    event = ApplicantQueued.model_validate(
+        {**_ids(application), "bazaar_name": bazaar.name, "explanation": told, **decision}
+    )
     return Step(_moved(application, state="queued", place=event.place), event)
 
 
 def confirm(application: Application, bazaar: Bazaar, now: datetime) -> Step:
     """The vendor takes the booth."""
     offered = _open_offer(application, now)
+    site = bazaar.site(offered.site_id)
     return Step(
         _moved(application, state="confirmed"),
         BoothConfirmed(
             **_ids(application),
             bazaar_name=bazaar.name,
             site_id=offered.site_id,
-            site_name=bazaar.site(offered.site_id).name,
+            site_name=site.name,
             booth=offered.booth,
-            days=list(bazaar.days),
+            days=list(site.days),
         ),
     )
 
@@ -367,10 +446,14 @@ def leave(application: Application, bazaar: Bazaar, now: datetime) -> Step | Non
             return Step(_moved(application, state="withdrawn"), ApplicationWithdrawn(**_ids(application)))
         case "offered" if application.offer is not None and now <= application.offer.respond_by:
             return decline(application, bazaar, now)
-        case "confirmed" if application.offer is not None and answer_until(bazaar, now) is not None:
+        case "confirmed" if application.offer is not None and _others_could_have_it(application.offer, bazaar, now):
             given_back = BoothDeclined(**_ids(application), bazaar_name=bazaar.name, site_id=application.offer.site_id)
             return Step(_moved(application, state="declined"), given_back)
     return None
+
+
+def _others_could_have_it(held: Offer, bazaar: Bazaar, now: datetime) -> bool:
+    return answer_until(bazaar, now, bazaar.site(held.site_id)) is not None
 
 
 def _open_offer(application: Application, now: datetime) -> Offer:

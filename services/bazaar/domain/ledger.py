@@ -13,12 +13,22 @@ from uuid import UUID
 
 Because = Literal["no-show", "appeal"]
 
+NO_SHOW_TURNS = 1
+"""What a no-show weighs beside the turn that it used: a booth stood empty that somebody else was refused."""
+
+NO_SHOW_WAIT_DAYS = 60
+"""And in a rotation by waiting: as if its turn had been two months later, some four rounds at two a month (DOMAIN C4).
+More would keep a vendor out for good over one bad day, less is not felt where everybody waits for months."""
+
+NO_SHOW_FADES_DAYS = 365
+"""After a year nothing is left of it: the season has come round once, and who came since has made up for it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Adjustment:
     """What is added to a vendor's standing. `turns` and `wait_days` above 0 put it back, below 0 forward.
 
-    `until_day`: the day on which nothing is left of it; None: it stays.
+    `until_day`: the day on which nothing is left of it; None: it counts until the vendor's next turn.
     """
 
     adjustment_id: UUID
@@ -45,10 +55,16 @@ def adjusted(standing: Standing, adjustments: Iterable[Adjustment], day: date) -
     Turns never fall below 0. Nobody waits since a day that has not come.
     """
     turns, wait_days = standing.turns, 0
-    for one in adjustments:
+    for one in in_force(standing.waiting_since, adjustments):
         turns += _left(one.turns, one, day)
         wait_days += _left(one.wait_days, one, day)
     return Standing(max(0, turns), min(day, standing.waiting_since + timedelta(days=wait_days)))
+
+
+def in_force(waiting_since: date, adjustments: Iterable[Adjustment]) -> list[Adjustment]:
+    """Those that count for a vendor that waits since this day: one without a last day is over with its next turn,
+    since everybody waits anew from a turn on."""
+    return [one for one in adjustments if one.until_day is not None or waiting_since <= one.from_day]
 
 
 def _left(amount: int, adjustment: Adjustment, day: date) -> int:
@@ -58,3 +74,29 @@ def _left(amount: int, adjustment: Adjustment, day: date) -> int:
         return amount
     remaining = max(0, (adjustment.until_day - day).days)
     return int(amount * remaining / (adjustment.until_day - adjustment.from_day).days)
+
+
+def no_show(adjustment_id: UUID, vendor_id: UUID, application_id: UUID, day: date) -> Adjustment:
+    """What a vendor carries that confirmed its booth and came on no day. `day`: from when it counts."""
+    return Adjustment(
+        adjustment_id=adjustment_id,
+        vendor_id=vendor_id,
+        because="no-show",
+        turns=NO_SHOW_TURNS,
+        wait_days=NO_SHOW_WAIT_DAYS,
+        from_day=day,
+        until_day=day + timedelta(days=NO_SHOW_FADES_DAYS),
+        application_id=application_id,
+    )
+
+
+class Remaining(NamedTuple):
+    """What is left of an adjustment on a day."""
+
+    turns: int
+    wait_days: int
+
+
+def remaining(adjustment: Adjustment, day: date) -> Remaining:
+    """What is left of it on this day, rounded towards nothing."""
+    return Remaining(_left(adjustment.turns, adjustment, day), _left(adjustment.wait_days, adjustment, day))

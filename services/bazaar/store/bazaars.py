@@ -8,7 +8,19 @@ from uuid import UUID
 
 from asyncpg import Record
 
-from services.bazaar.domain.bazaar import Bazaar, BazaarUnknown, Booth, Policy, SeatLimit, Site
+from services.bazaar.domain.bazaar import (
+    Bazaar,
+    BazaarUnknown,
+    Booth,
+    Funding,
+    Link,
+    Opening,
+    Organiser,
+    Policy,
+    SeatLimit,
+    Site,
+)
+from services.bazaar.domain.wording import Words, site_title
 from shared.db import Connection
 
 
@@ -16,8 +28,9 @@ async def add_bazaar(conn: Connection, bazaar: Bazaar, booths: Sequence[Booth], 
     """A new bazaar with its sites and booths."""
     await conn.execute(
         "INSERT INTO bazaar (bazaar_id, version, state, name, theme, organisers, days, applications_close_at, "
-        "offer_hours, policy, round, created_at, setting, area, applications_open_at, series_id, series_day, revision) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+        "offer_hours, policy, round, created_at, setting, area, applications_open_at, series_id, series_day, revision, "
+        "release_hours, partners, opening, funding) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, "
+        "$14, $15, $16, $17, $18, $19, $20, $21, $22)",
         bazaar.bazaar_id,
         bazaar.version,
         bazaar.state,
@@ -36,7 +49,15 @@ async def add_bazaar(conn: Connection, bazaar: Bazaar, booths: Sequence[Booth], 
         bazaar.series_id,
         bazaar.series_day,
         bazaar.revision,
+        bazaar.release_hours,
+        bazaar.partners,
+        bazaar.opening,
+        bazaar.funding,
     )
+    await _add_stands(conn, bazaar, booths)
+
+
+async def _add_stands(conn: Connection, bazaar: Bazaar, booths: Sequence[Booth]) -> None:
     # as one JSON document: asyncpg would take a list of lists for an array of two dimensions
     await conn.execute(
         "INSERT INTO site (bazaar_id, site_id, position, name, venue_type, kelurahan, booths, days, reserves, caps, "
@@ -67,6 +88,7 @@ async def find_bazaar(conn: Connection, bazaar_id: UUID) -> Bazaar:
     row = await conn.fetchrow(
         "SELECT bazaar_id, version, state, name, theme, organisers, days, applications_close_at, offer_hours, policy, "
         "round, setting, area, applications_open_at, series_id, series_day, cancelled_because, moved_from, revision, "
+        "release_hours, partners, opening, funding, changed_at, "
         "(SELECT jsonb_agg(to_jsonb(site) ORDER BY site.position) FROM site "
         "WHERE site.bazaar_id = bazaar.bazaar_id) AS sites FROM bazaar WHERE bazaar_id = $1",
         bazaar_id,
@@ -75,27 +97,18 @@ async def find_bazaar(conn: Connection, bazaar_id: UUID) -> Bazaar:
 
 
 async def lock_bazaar(conn: Connection, bazaar_id: UUID) -> Bazaar:
-    """The bazaar, held against everyone else who locks or shares it. Raises `BazaarUnknown`."""
-    row = await conn.fetchrow(
-        "SELECT bazaar_id, version, state, name, theme, organisers, days, applications_close_at, offer_hours, policy, "
-        "round, setting, area, applications_open_at, series_id, series_day, cancelled_because, moved_from, revision, "
-        "(SELECT jsonb_agg(to_jsonb(site) ORDER BY site.position) FROM site "
-        "WHERE site.bazaar_id = bazaar.bazaar_id) AS sites FROM bazaar WHERE bazaar_id = $1 FOR NO KEY UPDATE",
-        bazaar_id,
-    )
-    return _bazaar(row)
+    """The bazaar, held against everyone else who locks or shares it. Raises `BazaarUnknown`.
+
+    Locked first and read then: a statement that had to wait for the lock would see the sites as they were before.
+    """
+    await conn.execute("SELECT FROM bazaar WHERE bazaar_id = $1 FOR NO KEY UPDATE", bazaar_id)
+    return await find_bazaar(conn, bazaar_id)
 
 
 async def share_bazaar(conn: Connection, bazaar_id: UUID) -> Bazaar:
-    """The bazaar, kept in its state until the transaction ends, by any number at once. Raises `BazaarUnknown`."""
-    row = await conn.fetchrow(
-        "SELECT bazaar_id, version, state, name, theme, organisers, days, applications_close_at, offer_hours, policy, "
-        "round, setting, area, applications_open_at, series_id, series_day, cancelled_because, moved_from, revision, "
-        "(SELECT jsonb_agg(to_jsonb(site) ORDER BY site.position) FROM site "
-        "WHERE site.bazaar_id = bazaar.bazaar_id) AS sites FROM bazaar WHERE bazaar_id = $1 FOR SHARE",
-        bazaar_id,
-    )
-    return _bazaar(row)
+    """The bazaar, kept as it is until the transaction ends, by any number at once. Raises `BazaarUnknown`."""
+    await conn.execute("SELECT FROM bazaar WHERE bazaar_id = $1 FOR SHARE", bazaar_id)
+    return await find_bazaar(conn, bazaar_id)
 
 
 def _bazaar(row: Record | None) -> Bazaar:
@@ -122,6 +135,11 @@ def _bazaar(row: Record | None) -> Bazaar:
         cancelled_because=row["cancelled_because"],
         moved_from=None if row["moved_from"] is None else tuple(row["moved_from"]),
         revision=row["revision"],
+        release_hours=row["release_hours"],
+        partners=tuple(Organiser.model_validate(partner) for partner in row["partners"]),
+        opening=None if row["opening"] is None else Opening.model_validate(row["opening"]),
+        funding=None if row["funding"] is None else Funding.model_validate(row["funding"]),
+        changed_at=row["changed_at"],
     )
 
 
@@ -145,7 +163,8 @@ async def save_bazaar(conn: Connection, bazaar: Bazaar) -> None:
     """What changes in the life of a bazaar; its row is locked."""
     await conn.execute(
         "UPDATE bazaar SET version = $2, state = $3, round = $4, days = $5, applications_close_at = $6, "
-        "applications_open_at = $7, cancelled_because = $8, moved_from = $9, revision = $10 WHERE bazaar_id = $1",
+        "applications_open_at = $7, cancelled_because = $8, moved_from = $9, revision = $10, changed_at = $11, "
+        "opening = $12 WHERE bazaar_id = $1",
         bazaar.bazaar_id,
         bazaar.version,
         bazaar.state,
@@ -156,7 +175,72 @@ async def save_bazaar(conn: Connection, bazaar: Bazaar) -> None:
         bazaar.cancelled_because,
         None if bazaar.moved_from is None else list(bazaar.moved_from),
         bazaar.revision,
+        bazaar.changed_at,
+        bazaar.opening,
     )
+
+
+async def replace_bazaar(conn: Connection, bazaar: Bazaar, booths: Sequence[Booth]) -> None:
+    """All of a bazaar that is not announced; its row is locked, and nobody has named its sites yet."""
+    await save_bazaar(conn, bazaar)
+    await conn.execute(
+        "UPDATE bazaar SET name = $2, theme = $3, organisers = $4, offer_hours = $5, policy = $6, setting = $7, "
+        "area = $8, release_hours = $9, partners = $10, funding = $11 WHERE bazaar_id = $1",
+        bazaar.bazaar_id,
+        bazaar.name,
+        bazaar.theme,
+        list(bazaar.organisers),
+        bazaar.offer_hours,
+        bazaar.policy.model_dump(),
+        bazaar.setting,
+        bazaar.area,
+        bazaar.release_hours,
+        bazaar.partners,
+        bazaar.funding,
+    )
+    await conn.execute("DELETE FROM booth WHERE bazaar_id = $1", bazaar.bazaar_id)
+    await conn.execute("DELETE FROM site WHERE bazaar_id = $1", bazaar.bazaar_id)
+    await _add_stands(conn, bazaar, booths)
+
+
+async def copy_stands(conn: Connection, bazaar_id: UUID, from_id: UUID) -> None:
+    """The stands of another bazaar, of which this one has all sites, as they are: also by a floor plan."""
+    await conn.execute(
+        "INSERT INTO booth (bazaar_id, site_id, number, position, kind, tent, holder, zone, power, access, water, "
+        "corner, spot, x, y, width, depth, rotation) "
+        "SELECT $1, site_id, number, position, kind, tent, holder, zone, power, access, water, corner, spot, x, y, "
+        "width, depth, rotation FROM booth WHERE bazaar_id = $2",
+        bazaar_id,
+        from_id,
+    )
+    await conn.execute(
+        "UPDATE site SET plan = s.plan FROM site AS s "
+        "WHERE site.bazaar_id = $1 AND s.bazaar_id = $2 AND s.site_id = site.site_id",
+        bazaar_id,
+        from_id,
+    )
+
+
+async def save_links(conn: Connection, bazaar_id: UUID, links: Sequence[Link]) -> None:
+    """These links instead of those that were; its bazaar is locked or new."""
+    await conn.execute("DELETE FROM bazaar_link WHERE bazaar_id = $1", bazaar_id)
+    await conn.execute(
+        "INSERT INTO bazaar_link (bazaar_id, position, kind, title, url) "
+        "SELECT $1, position - 1, kind, title, url FROM unnest($2::text[], $3::text[], $4::text[]) "
+        "WITH ORDINALITY AS l (kind, title, url, position)",
+        bazaar_id,
+        [link.kind for link in links],
+        [link.title for link in links],
+        [link.url for link in links],
+    )
+
+
+async def find_links(conn: Connection, bazaar_id: UUID) -> list[Link]:
+    """Its links, in order."""
+    rows = await conn.fetch(
+        "SELECT kind, title, url FROM bazaar_link WHERE bazaar_id = $1 ORDER BY position", bazaar_id
+    )
+    return [Link.model_validate(dict(row)) for row in rows]
 
 
 async def find_site_areas(conn: Connection, bazaar_id: UUID) -> list[str]:
@@ -174,10 +258,17 @@ async def find_site_areas(conn: Connection, bazaar_id: UUID) -> list[str]:
     return [row["area"] for row in rows]
 
 
-async def find_site_names(conn: Connection, bazaar_id: UUID) -> dict[str, str]:
-    """Name of each site by its id."""
-    rows = await conn.fetch("SELECT site_id, name FROM site WHERE bazaar_id = $1", bazaar_id)
-    return {row["site_id"]: row["name"] for row in rows}
+async def find_site_titles(conn: Connection, bazaar_ids: Sequence[UUID]) -> dict[UUID, dict[str, Words]]:
+    """What each site of these bazaars is called, by bazaar and site."""
+    rows = await conn.fetch(
+        "SELECT bazaar_id, site_id, site.name, coalesce(site.days, bazaar.days) AS days, bazaar.days AS all_days "
+        "FROM site JOIN bazaar USING (bazaar_id) WHERE bazaar_id = ANY($1::uuid[])",
+        list(bazaar_ids),
+    )
+    titles: dict[UUID, dict[str, Words]] = {bazaar_id: {} for bazaar_id in bazaar_ids}
+    for row in rows:
+        titles[row["bazaar_id"]][row["site_id"]] = site_title(row["name"], row["days"], row["all_days"])
+    return titles
 
 
 async def find_booths(conn: Connection, bazaar_id: UUID) -> list[Booth]:
@@ -201,16 +292,37 @@ async def find_free_booths(conn: Connection, bazaar_id: UUID) -> dict[str, list[
     return {row["site_id"]: row["numbers"] for row in rows}
 
 
-async def list_public_bazaars(conn: Connection, after: tuple[date, UUID] | None, limit: int) -> list[dict[str, Any]]:
-    """Announced bazaars, the latest days first; one row more than `limit` when there are more."""
+async def list_bazaars(
+    conn: Connection,
+    after: tuple[date, UUID] | None,
+    limit: int,
+    *,
+    state: str | None = None,
+    series_id: UUID | None = None,
+    setting: str | None = None,
+    within: str | None = None,
+) -> list[dict[str, Any]]:
+    """Bazaars, the latest days first; one row more than `limit` when there are more. Without a state: the announced.
+
+    `within`: only those whose every site, and whose area, lies in this one.
+    """
     first_day, bazaar_id = after or (date.max, UUID(int=2**128 - 1))
     rows = await conn.fetch(
-        "SELECT bazaar_id, state, name, theme, organisers, days, applications_close_at FROM bazaar "
-        "WHERE state NOT IN ('draft', 'tentative') AND (days[1], bazaar_id) < ($1::date, $2::uuid) "
+        "SELECT bazaar_id, state, name, theme, organisers, days, applications_close_at, setting, series_id, area "
+        "FROM bazaar AS b WHERE (CASE WHEN $4::text IS NULL THEN state NOT IN ('draft', 'tentative') "
+        "ELSE state = $4 END) AND ($5::uuid IS NULL OR series_id = $5) AND ($6::text IS NULL OR setting = $6) "
+        "AND ($7::text IS NULL OR (area IS NULL OR area = $7 OR starts_with(area, $7 || '.')) "
+        "AND NOT EXISTS (SELECT FROM site AS s WHERE s.bazaar_id = b.bazaar_id "
+        "AND s.kelurahan <> $7 AND NOT starts_with(s.kelurahan, $7 || '.'))) "
+        "AND (days[1], bazaar_id) < ($1::date, $2::uuid) "
         "ORDER BY days[1] DESC, bazaar_id DESC LIMIT $3",
         first_day,
         bazaar_id,
         limit + 1,
+        state,
+        series_id,
+        setting,
+        within,
     )
     return [dict(row) for row in rows]
 
