@@ -61,8 +61,8 @@ up: setup  ## Start the local stack and the services, and leave them running
 down: setup  ## Stop what `make up` started; the data stays in var/
 	@$(BIN)/lapak down
 
-test: setup  ## Run all tests (on Apache Kafka where Java 17+ and Maven are there)
-	@$(BIN)/pytest
+test: setup  ## Run all tests, two files at a time (on Apache Kafka where Java 17+ and Maven are there)
+	@$(BIN)/pytest -n 2 --dist loadfile
 
 check: setup  ## Lint, format, types, import contracts, event contracts
 	@$(SAY) "ruff check"; $(BIN)/ruff check

@@ -130,6 +130,26 @@ async def test_open_figures_hide_small_groups_and_name_no_vendor(fair: Fair) -> 
     assert all(row["vendors"] == "" for row in sheet if row["hidden"] == "True")
 
 
+async def test_good_spots_are_held_against_each_other(fair: Fair) -> None:
+    vendors = await fair.register(2, rw="001")
+    bazaar_id = await fair.announce([site("one", booths=2)])
+    applications = await fair.apply_all(bazaar_id, vendors)
+    await fair.allocate(bazaar_id)
+    for application_id in applications:
+        await fair.answer(application_id, "confirm")
+    fair.clock.moment = at(date(2023, 3, 22))
+    await count(fair)
+    figures = (await fair.client.get("/v1/open-data/fairness")).json()
+    assert figures["good_spots"] == {"gini": None}, "a hall without good spots tells nothing"
+
+    async with fair.database.transaction() as conn:
+        await conn.execute("UPDATE booth SET spot = 'good' WHERE number = 'A01'")
+    fair.clock.moment = at(date(2023, 3, 23))
+    await count(fair)
+    figures = (await fair.client.get("/v1/open-data/fairness")).json()
+    assert figures["good_spots"] == {"gini": 0.5}, "one of two has the only good spot"
+
+
 async def test_the_figures_are_counted_again_each_night(fair: Fair) -> None:
     fair.clock.moment = at(date(2023, 3, 22))
     await count(fair)

@@ -44,6 +44,7 @@ async def count_figures(conn: Connection, *, now: datetime) -> dict[str, Any]:
         "categories": _shown(await store.sum_ledger(conn, "category", first, last), {}, {}),
         "agencies": _shown(await store.sum_ledger(conn, "agency", first, last), {}, {}),
         "turns": _turns(await store.count_turns(conn), last),
+        "good_spots": {"gini": fairness.gini(await store.count_good_spots(conn))},
         "coverage": _summed(coverage.values()),
         "forecasts": asdict(openness.assess(await store.find_forecasts(conn))),
     }

@@ -136,6 +136,21 @@ async def count_turns(conn: Connection) -> list[tuple[int, int, date]]:
     return [(row["turns"], row["people"], row["waiting_since"]) for row in await conn.fetch(COUNT_TURNS)]
 
 
+COUNT_GOOD_SPOTS = """
+SELECT count(*) FILTER (WHERE b.spot = 'good')::int AS good FROM application AS a
+JOIN booth AS b ON b.bazaar_id = a.bazaar_id AND b.site_id = a.site_id AND b.number = a.booth
+LEFT JOIN family AS p ON p.vendor_id = a.vendor_id
+WHERE a.state IN ('confirmed', 'attended', 'missed') AND EXISTS (SELECT FROM booth AS g
+    WHERE g.bazaar_id = a.bazaar_id AND g.site_id = a.site_id AND g.spot = 'good')
+GROUP BY coalesce(p.person_id, a.vendor_id)
+"""
+
+
+async def count_good_spots(conn: Connection) -> list[int]:
+    """How many good spots each person had, of those who had a booth at a site that has some."""
+    return [row["good"] for row in await conn.fetch(COUNT_GOOD_SPOTS)]
+
+
 FIND_FORECASTS = """
 WITH took_part AS (
     SELECT coalesce(p.person_id, a.vendor_id) AS person_id, a.forecast_round,
