@@ -28,7 +28,7 @@ async def preview_apart(job: Job, time_max_seconds: float = TIME_MAX_SECONDS) ->
     )
     try:
         async with asyncio.timeout(time_max_seconds):
-            output, _ = await process.communicate(pickle.dumps(job))
+            output, _ = await process.communicate(await asyncio.to_thread(pickle.dumps, job))
     except TimeoutError:
         raise PreviewTooSlow(
             f"The preview took longer than {time_max_seconds:g} seconds and was given up; try fewer seeds.",

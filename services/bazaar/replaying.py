@@ -7,10 +7,10 @@ from typing import NamedTuple
 from uuid import UUID
 
 from services.bazaar.allocation.problem import canonical_json
+from services.bazaar.allocation.stored import solve_stored
 from services.bazaar.domain.ceremony import Ceremony, commitment_of, draw_together
 from services.bazaar.domain.receipts import grow
 from services.bazaar.domain.round import Round
-from services.bazaar.solving import solve_stored
 
 
 class Replay(NamedTuple):

@@ -6,13 +6,12 @@ the service, and should it die the request fails and nothing is published. No tr
 """
 
 import asyncio
-import json
 import multiprocessing
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 
-from services.bazaar.allocation import read_problem, result_to_json, solve, verify
-from services.bazaar.domain.round import Solved
-from services.bazaar.numbering import Floor, Served, SiteNumbers, number_round, number_round_in_order
+from services.bazaar.allocation.stored import Solved, solve_stored
+from services.bazaar.numbering import Floor, SiteNumbers, number_stored, number_stored_in_order
+from shared.telemetry import get_logger
 
 NUMBERING_SECONDS_MAX = 120.0
 """Its effort is bounded; what takes this long hangs."""
@@ -42,39 +41,9 @@ async def solve_and_number(problem: bytes, floor: Floor) -> tuple[Solved, list[S
             numbering = loop.run_in_executor(executor, number_stored, solved.result, floor)
             numbered = await asyncio.wait_for(numbering, NUMBERING_SECONDS_MAX)
         except NUMBERING_TROUBLE as trouble:
-            # here only: the process apart reads this module too, and telemetry takes half a second to load
-            from shared.telemetry import get_logger
-
             get_logger().error("numbering.failed", error=type(trouble).__name__)
             because = f"the numbering failed: {type(trouble).__name__}"
             numbered = await asyncio.to_thread(number_stored_in_order, solved.result, floor, because)
         return solved, numbered
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
-
-
-def number_stored(result: bytes, floor: Floor) -> list[SiteNumbers]:
-    """The numbers of those whom a stored result serves."""
-    return number_round(floor, _served(result))
-
-
-def number_stored_in_order(result: bytes, floor: Floor, because: str) -> list[SiteNumbers]:
-    """The same by the order of the rule alone."""
-    return number_round_in_order(floor, _served(result), because)
-
-
-def _served(result: bytes) -> list[Served]:
-    return [Served(seat["applicant"], seat["pool"]) for seat in json.loads(result)["served"]]
-
-
-def solve_stored(data: bytes) -> Solved:
-    """What the rule makes of a stored problem, and what the independent verifier finds wrong with it."""
-    problem = read_problem(data)
-    result = solve(problem)
-    return Solved(
-        problem_sha256=problem.sha256,
-        result=result_to_json(result),
-        served=len(result.served),
-        waiting=len(result.waiting),
-        findings=verify(problem, result),
-    )

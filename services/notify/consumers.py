@@ -11,7 +11,7 @@ from services.notify.store.erasures import PEOPLE
 from shared import families
 from shared.consume import Received, Subscription
 from shared.db import Connection
-from shared.events.bazaar import BazaarAnnounced, BazaarEvent
+from shared.events.bazaar import BazaarAnnounced, BazaarEvent, BazaarGrown
 from shared.events.envelope import Message
 from shared.events.rights import VendorErased
 from shared.events.training import TraineeEvent
@@ -71,7 +71,16 @@ async def forget_contact(conn: Connection, key: str, now: datetime) -> None:
 
 async def remember_sites(conn: Connection, received: Sequence[Received[BazaarAnnounced]], now: datetime) -> None:
     """Locations of announced bazaars."""
-    await handlers.remember_sites(conn, [one.body for one in received])
+    await handlers.remember_sites(
+        conn, {(one.body.bazaar_id, site.site_id): site.name for one in received for site in one.body.sites}
+    )
+
+
+async def remember_site(conn: Connection, received: Sequence[Received[BazaarGrown]], now: datetime) -> None:
+    """A location that was added later."""
+    await handlers.remember_sites(
+        conn, {(one.body.bazaar_id, one.body.site_id): one.body.site_name for one in received}
+    )
 
 
 def subscriptions() -> list[Subscription]:
@@ -90,7 +99,14 @@ def subscriptions() -> list[Subscription]:
             },
         ),
         Subscription(TraineeEvent.topic, on_many=_planned(TraineeEvent.topic)),
-        Subscription(BazaarEvent.topic, on_many={BazaarAnnounced: remember_sites, **_planned(BazaarEvent.topic)}),
+        Subscription(
+            BazaarEvent.topic,
+            on_many={
+                BazaarAnnounced: remember_sites,
+                BazaarGrown: remember_site,
+                **_planned(BazaarEvent.topic),
+            },
+        ),
     ]
 
 

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -15,7 +15,6 @@ from services.notify.store.delivery import Ended, Start
 from services.notify.store.erasures import PEOPLE
 from shared import families
 from shared.db import Connection
-from shared.events.bazaar import BazaarAnnounced
 from shared.events.envelope import Event
 from shared.events.rights import NotifyDataErased, VendorErased
 from shared.events.vendor import ContactCard, VendorMoved, VendorRegistered
@@ -40,9 +39,8 @@ async def forget_contact(conn: Connection, vendor_id: UUID) -> None:
     await copies.remove_contact(conn, vendor_id)
 
 
-async def remember_sites(conn: Connection, announced: Sequence[BazaarAnnounced]) -> None:
-    """Keep the names of the locations of these bazaars."""
-    names = {(event.bazaar_id, site.site_id): site.name for event in announced for site in event.sites}
+async def remember_sites(conn: Connection, names: Mapping[tuple[UUID, str], str]) -> None:
+    """Keep the names of locations, by bazaar and site."""
     if names:
         await copies.save_sites(conn, names)
 

@@ -109,6 +109,7 @@ class BazaarGrown(BazaarEvent):
 
     name: str
     site_id: str
+    site_name: str
     booths: int = Field(description="Booths for vendors at this site from now on")
     days: list[date] = Field(description="Days of this site from now on")
     extends: str | None = Field(default=None, description="The site it adds to, where it is a new one")

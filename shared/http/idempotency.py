@@ -2,8 +2,9 @@
 
 The key, the act and the answer are one transaction. Two equal requests at once: the unique row lets one through and
 the other waits for its end. A refusal or a fault rolls the key back with everything else, so the caller may put right
-what was refused and use the key again. The row keeps a keyed hash of the request, never its text; the answer is kept
-as it was sent, so it must hold ids and codes only, no personal data. Rows are purged after a while by a timer.
+what was refused and use the key again. The row keeps a keyed hash of the request, never its text, and the route without
+what stood in the address, which may be a secret. The answer is kept as it was sent, so it must hold ids and codes only,
+no personal data. Rows are purged after a while by a timer.
 """
 
 import hashlib
@@ -131,7 +132,7 @@ async def _claim(
 ) -> asyncpg.Record | None:
     """None: the key is ours now. Else the row of the request that was answered before."""
     try:
-        claimed = await conn.fetchval(CLAIM, caller, key, request.method, request.url.path, fingerprint, now)
+        claimed = await conn.fetchval(CLAIM, caller, key, request.method, _route(request), fingerprint, now)
     except asyncpg.LockNotAvailableError:
         raise RequestInProgress("The first request with this Idempotency-Key is still going on; try again.") from None
     if claimed:
@@ -150,6 +151,10 @@ def _replay(kept: asyncpg.Record, fingerprint: bytes) -> Response:
 
 def _respond(status: int, body: bytes, headers: dict[str, str] | None = None) -> Response:
     return Response(body, status, headers=headers, media_type="application/json" if body else None)
+
+
+def _route(request: Request) -> str:
+    return getattr(request.scope.get("route"), "path", "(none)")
 
 
 def _name(request: Request) -> str:

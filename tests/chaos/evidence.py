@@ -71,6 +71,8 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         "vendor": "SELECT vendor_id::text, kelurahan, rw, category, agency FROM vendor",
         "completion": "SELECT vendor_id::text, class_id::text FROM completion",
         "bazaar": "SELECT bazaar_id::text, version FROM bazaar",
+        "bazaar_request": "SELECT request_id::text, version FROM bazaar_request",
+        "interest": "SELECT interest_id::text, version FROM interest",
         "application": "SELECT application_id::text, vendor_id::text, version, state FROM application",
     },
     "notify": {

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from services.notify.domain import PLANS
 from tests.chaos.checker import MESSAGES, count_duplicates, count_events, judge
 from tests.chaos.evidence import (
     BAZAAR,
@@ -282,6 +283,27 @@ def test_in_an_orderly_world_there_is_nothing_to_report() -> None:
     evidence = orderly()
     assert judge(evidence) == []
     assert count_events(evidence) == 2 * 7 + 2 + 1 + len(evidence.mailbox)
+
+
+def test_it_knows_every_message_that_is_told() -> None:
+    """By itself, word for word: an event that notify tells of and the checker does not know would be a false alarm."""
+    assert {event.__name__: plan.template for event, plan in PLANS.items()} == MESSAGES
+
+
+def test_it_knows_whose_versions_the_events_of_a_season_are() -> None:
+    evidence = orderly()
+    for kind, table, key in (
+        ("BazaarRequested", "bazaar.bazaar_request", "request_id"),
+        ("InterestExpiring", "bazaar.interest", "interest_id"),
+    ):
+        publish(evidence, BAZAAR, key, kind)
+        evidence.tables["witness.tally"].append({"topic": BAZAAR, "key": key, "count": 1, "trail": ["1"]})
+        evidence.tables[table] = [{key: key, "version": 1}]
+    assert {finding[:4] for finding in judge(evidence)} == {("effect lost", BAZAAR, "interest_id", "1")}
+    for table in ("bazaar.bazaar_request", "bazaar.interest"):
+        evidence.tables[table] = []
+    without_cause = {finding[:4] for finding in judge(evidence) if finding.fault == "without cause"}
+    assert without_cause == {("without cause", BAZAAR, key, "1") for key in ("request_id", "interest_id")}
 
 
 def test_a_record_that_comes_again_is_counted_and_no_fault() -> None:

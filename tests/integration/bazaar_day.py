@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
+from services.bazaar.allocation.stored import solve_stored
 from services.bazaar.handlers.rounds import publish_round
 from services.bazaar.handlers.tickets import ISSUE, issuer
-from services.bazaar.solving import solve_stored
 from services.bazaar.store.rounds import find_problem
 from shared.timers import run_due
 from tests.integration.bazaar import CLOSING, DAYS, Fair, at, site

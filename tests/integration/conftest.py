@@ -4,11 +4,18 @@ from pathlib import Path
 
 import pytest
 
+from services.bazaar.allocation.stored import Solved, solve_stored
+from services.bazaar.api import rounds as rounds_api
+from services.bazaar.numbering import Floor, SiteNumbers, number_stored
+from services.bazaar.numbering import round as rounds_numbered
 from services.vendor.app import create
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from tests.conftest import StandingClock
 from tests.integration.vendor import MakeDatabase, Registry, Serve
+
+EFFORT = 0.02
+"""Of the solver that numbers stands, in tests of other things."""
 
 
 @pytest.fixture
@@ -25,3 +32,23 @@ async def registry(
     monkeypatch.setenv("LAPAK_FILES", str(tmp_path / "files"))
     fresh = await make_database("vendor")
     return Registry(fresh.dsn, fresh.database, serve(create, fresh), issuer, clock, sealer)
+
+
+@pytest.fixture
+def rounds_apart() -> None:
+    """For tests of bazaars whose rounds are solved as the service does it: in a process apart, at full effort."""
+
+
+@pytest.fixture(autouse=True)
+def rounds_here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rounds of the other tests of bazaars are solved in this process, their stands numbered with little effort: a
+    process for each, which loads the solver anew, took half of the time of these tests."""
+    if "test_bazaar" not in request.path.name or "rounds_apart" in request.fixturenames:
+        return
+
+    async def solve_here(problem: bytes, floor: Floor) -> tuple[Solved, list[SiteNumbers]]:
+        solved = solve_stored(problem)
+        return solved, number_stored(solved.result, floor)
+
+    monkeypatch.setattr(rounds_api, "solve_and_number", solve_here)
+    monkeypatch.setattr(rounds_numbered, "EFFORT", EFFORT)

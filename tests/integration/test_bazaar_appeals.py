@@ -10,8 +10,8 @@ from uuid import UUID
 
 import pytest
 
+from services.bazaar.allocation.stored import solve_stored
 from services.bazaar.handlers.rounds import publish_round
-from services.bazaar.solving import solve_stored
 from services.bazaar.store.appeals import SEALED_ANSWERS, SEALED_TEXTS
 from services.bazaar.store.rounds import find_problem
 from shared.auth import LocalIssuer

@@ -104,7 +104,11 @@ async def test_a_day_more_is_theirs_who_have_a_booth_unless_they_cannot_come(fai
     assert shown["days"] == shown["sites"][0]["days"] == [str(day) for day in (*DAYS, THIRD_DAY)]
     door = f"/v1/applications/{one}/decline-days"
     assert (await fair.refused(door, {"days": [str(DAYS[1])]}))[1] == "day-not-declinable"
+    kept = (await fair.shown(f"/v1/applications/{one}"))["offer"]
+    assert (kept["days"], kept["release_by"]) == ([str(day) for day in (*DAYS, THIRD_DAY)], "2023-03-17T17:00:00Z")
     assert (await fair.done(door, {"days": [str(THIRD_DAY)]}))["days"] == [str(day) for day in DAYS]
+    kept = (await fair.shown(f"/v1/applications/{one}"))["offer"]
+    assert kept["days"] == [str(day) for day in DAYS], "what it does not come to is not shown as its day"
     async with fair.database.read() as conn:
         rows = await conn.fetch("SELECT application_id, day FROM turn")
     assert {str(row["application_id"]): row["day"] for row in rows} == {one: DAYS[1], other: THIRD_DAY}

@@ -45,6 +45,7 @@ async def booths(fair: Fair, bazaar_id: str) -> dict[str, str]:
     return {str(row["application_id"]): row["booth"] for row in rows}
 
 
+@pytest.mark.usefixtures("rounds_apart")
 async def test_a_round_numbers_its_booths_by_needs_and_tells_how_well(fair: Fair) -> None:
     bazaar_id, _ = await planned_site(fair)
     applications = await fair.apply_all(bazaar_id, await fair.register(12))
@@ -71,6 +72,7 @@ async def test_a_round_numbers_its_booths_by_needs_and_tells_how_well(fair: Fair
     assert not set(row["result"]["booths"]) & set((await fair.client.get(numbering)).text.split('"'))
 
 
+@pytest.mark.usefixtures("rounds_apart")
 async def test_who_had_a_good_spot_gives_way_the_next_time(fair: Fair) -> None:
     bazaar_id, venue_id = await planned_site(fair)
     vendors = await fair.register(12)
@@ -102,6 +104,7 @@ async def test_who_had_a_good_spot_gives_way_the_next_time(fair: Fair) -> None:
     assert sum(worth**2 for worth in had) < sum(worth**2 for worth in alone)
 
 
+@pytest.mark.usefixtures("rounds_apart")
 async def test_a_numbering_that_fails_hands_out_the_numbers_in_order(
     fair: Fair, monkeypatch: pytest.MonkeyPatch
 ) -> None:

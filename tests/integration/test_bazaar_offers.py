@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from services.bazaar.handlers import offers
 from services.bazaar.handlers.offers import lapse_offers
 from services.bazaar.store.applications import count_seated, find_waiting
 from services.bazaar.store.bazaars import find_free_booths
@@ -378,8 +379,11 @@ async def free_for_someone(fair: Fair, bazaar_id: str, cap: int) -> bool:
     )
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-async def test_whatever_happens_the_seated_stay_and_no_booth_waits_for_its_next(fair: Fair, seed: int) -> None:
+@pytest.mark.parametrize(("seed", "front"), [(1, 100), (2, -1)])
+async def test_whatever_happens_the_seated_stay_and_no_booth_waits_for_its_next(
+    fair: Fair, monkeypatch: pytest.MonkeyPatch, seed: int, front: int
+) -> None:
+    monkeypatch.setattr(offers, "FRONT_OF_QUEUE", front)
     chance = random.Random(seed)
     seats_most = 1
     cap = {"group": "category", "value": "food-drink", "seats": seats_most}

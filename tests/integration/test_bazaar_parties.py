@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
+from services.bazaar.allocation.stored import solve_stored
 from services.bazaar.handlers.rounds import publish_round
-from services.bazaar.solving import solve_stored
 from services.bazaar.store.rounds import find_problem
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer

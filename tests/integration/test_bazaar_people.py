@@ -9,12 +9,12 @@ from uuid import UUID
 
 import pytest
 
+from services.bazaar.allocation.stored import solve_stored
 from services.bazaar.domain.round import Round
 from services.bazaar.handlers.applications import apply
 from services.bazaar.handlers.erasures import erase_vendors
 from services.bazaar.handlers.rounds import publish_round
 from services.bazaar.handlers.vendors import remember_completions
-from services.bazaar.solving import solve_stored
 from services.bazaar.store.erasures import PEOPLE
 from services.bazaar.store.rounds import LOCK_CANDIDATES, find_problem, lock_candidates, sum_turns_by_groups
 from services.bazaar.store.vendors import VendorMissing, find_vendor, save_addresses, share_vendor

@@ -71,6 +71,15 @@ async def test_an_approved_request_is_a_draft_that_can_be_announced(fair: Fair) 
     await fair.done(f"/v1/bazaars/{answer['bazaar_id']}/announce")
 
 
+async def test_what_the_kelurahan_left_open_is_asked_of_who_approves(fair: Fair) -> None:
+    request_id = await ask(fair, venue_type=None)
+    door, token = f"/v1/requests/{request_id}/approve", fair.officer("31.71.02")
+    answer = await fair.post(door, APPROVAL, token=token)
+    assert (answer.status_code, answer.json()["code"]) == (422, "request-unfit")
+    assert "give venue_type" in answer.json()["detail"]
+    await fair.done(door, {**APPROVAL, "venue_type": "rptra"}, token=token)
+
+
 async def test_a_refusal_has_a_coded_reason_and_a_note_to_those_who_asked(fair: Fair) -> None:
     request_id = await ask(fair)
     body = {"because": "days-taken", "note": NOTE}

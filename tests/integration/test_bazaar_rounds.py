@@ -9,7 +9,8 @@ from uuid import UUID
 
 import pytest
 
-from services.bazaar.domain.round import RoundNotVerified, Solved
+from services.bazaar.allocation.stored import Solved
+from services.bazaar.domain.round import RoundNotVerified
 from services.bazaar.handlers.rounds import publish_round
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
@@ -54,6 +55,7 @@ async def test_each_step_of_a_round_has_its_moment(fair: Fair) -> None:
     assert types == [("BazaarAnnounced", 1), ("RoundFrozen", 2), ("SeedDrawn", 3), ("RoundPublished", 4)]
 
 
+@pytest.mark.usefixtures("rounds_apart")
 async def test_two_allocations_at_once_publish_once(fair: Fair) -> None:
     bazaar_id = await fair.announce([site("one", 3)])
     applications = await fair.apply_all(bazaar_id, await fair.register(5))
@@ -72,6 +74,7 @@ async def test_two_allocations_at_once_publish_once(fair: Fair) -> None:
     await fair.assert_sequences_have_no_gap()
 
 
+@pytest.mark.usefixtures("rounds_apart")
 async def test_a_repeated_allocation_is_answered_as_before(fair: Fair) -> None:
     bazaar_id = await fair.announce()
     await fair.apply_all(bazaar_id, await fair.register(3))

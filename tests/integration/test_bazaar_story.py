@@ -77,6 +77,7 @@ async def test_a_bazaar_is_played_from_draft_to_end(fair: Fair) -> None:
     assert types.count("BoothMissed") == 1
 
 
+@pytest.mark.usefixtures("rounds_apart")
 async def test_the_published_files_are_served_byte_for_byte_and_verified(fair: Fair) -> None:
     vendors = await fair.register(20)
     bazaar_id = await fair.announce(

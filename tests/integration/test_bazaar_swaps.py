@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from services.bazaar.domain.bazaar import offers_end_at
 from services.bazaar.handlers.swaps import LAPSE, lapse_swap
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
@@ -16,8 +17,10 @@ from shared.ids import new_id
 from shared.timers import run_due
 from tests.conftest import StandingClock
 from tests.integration.bazaar import DAYS, Fair, MakeDatabase, Serve, open_fair, site
+from tests.integration.bazaar_day import issue_tickets
 
 LATER_DAYS = (date(2023, 3, 25), date(2023, 3, 26))
+MORE_DAYS = {"site_id": "one", "more_days": ["2023-03-27"]}
 ALL_DAYS = [day.isoformat() for day in (*DAYS, *LATER_DAYS)]
 
 
@@ -192,6 +195,30 @@ async def test_whatever_happens_meanwhile_voids_a_swap(fair: Fair, meanwhile: st
     status, code = await fair.refused(f"/v1/swaps/{swap_id}/approve")
     assert (status, code) == ((404, "swap-unknown") if meanwhile == "erased" else (409, "swap-not-open"))
     assert await refusals(fair) == ([] if meanwhile == "cancelled" else [(UUID(one.id), "booth-gone")])
+    # what was set for later minds it not
+    fair.clock.advance(days=30)
+    while await run_due(fair.database, {LAPSE: lapse_swap}, fair.clock.now()):
+        pass
+    assert len(await refusals(fair)) == (meanwhile != "cancelled")
+    await fair.assert_sequences_have_no_gap()
+
+
+async def test_who_is_erased_too_late_to_give_the_booth_back_leaves_nobody_waiting_for_a_swap(fair: Fair) -> None:
+    one, two = await confirmed(fair, site("one", 2))
+    last_moment = offers_end_at(DAYS[0])
+    fair.clock.moment = last_moment - timedelta(hours=4)
+    swap_id = await agreed(fair, one, two)
+    await issue_tickets(fair)
+    fair.clock.moment = last_moment - timedelta(minutes=1)
+    await fair.done(f"/v1/bazaars/{(await fair.application(two.id))['bazaar_id']}/grow", MORE_DAYS)
+    await fair.hear(VendorErased(vendor_id=two.vendor_id, erasure_id=new_id()))
+    assert await fair.states([one.id, two.id]) == ["confirmed", "confirmed"]
+    assert (await fair.refused(f"/v1/swaps/{swap_id}/approve"))[1] == "swap-unknown"
+    assert await refusals(fair) == [(UUID(one.id), "booth-gone")]
+    # nor does a ticket follow that was to be signed a moment later
+    await issue_tickets(fair)
+    async with fair.database.read() as conn:
+        assert await conn.fetch("SELECT 1 FROM ticket WHERE application_id = $1", UUID(two.id)) == []
     await fair.assert_sequences_have_no_gap()
 
 

@@ -350,9 +350,69 @@ async def live_through_everything(world: World) -> tuple[UUID, UUID]:
     await world.call("bazaar", f"/v1/bazaars/{bazaar_id}/announce")
     apply = {"choices": [["a"]]}
     await world.call("bazaar", f"/v1/bazaars/{bazaar_id}/applications", apply, token=own, status=201)
+    await have_a_booth(world, one, own, {**bazaar, "name": "Bazar BORJU"})
     delivered = "SELECT count(*) FROM attempt WHERE outcome = 'accepted'"
     await until(lambda: world.value("notify", delivered), 30)
     return one, other
+
+
+async def have_a_booth(world: World, vendor_id: UUID, own: str, described: dict[str, Any]) -> None:
+    """A season of hers: a standing interest, a party, a round, and all that hangs on a booth she confirmed."""
+    until_day = (datetime.now(UTC) + timedelta(days=200)).date().isoformat()
+    await world.call("bazaar", "/v1/interests", {"valid_until": until_day, "needs": ["power"]}, token=own, status=201)
+    await world.call("bazaar", f"/v1/vendors/{vendor_id}/calendar-link", token=own, status=201)
+    closing = datetime.now(UTC) + timedelta(seconds=8)
+    described = {**described, "applications_close_at": closing.isoformat()}
+    bazaar_id = (await world.call("bazaar", "/v1/bazaars", described, status=201))["bazaar_id"]
+    path = f"/v1/bazaars/{bazaar_id}"
+    await world.call("bazaar", f"{path}/announce")
+    # her standing interest applies for her
+    applied = "SELECT application_id FROM application WHERE bazaar_id = $1 AND origin = 'standing'"
+    await until(lambda: world.value("bazaar", applied, UUID(bazaar_id)), 30)
+    hers = f"/v1/applications/{await world.value('bazaar', applied, UUID(bazaar_id))}"
+    await world.call("bazaar", f"{hers}/party", {"if_apart": "split", "size": 2}, token=own, status=201)
+    await asyncio.sleep(max(0.0, (closing - datetime.now(UTC)).total_seconds() + 0.1))
+    await world.call("bazaar", f"{path}/freeze")
+    await world.call("bazaar", f"{path}/seed", {"seed": "3-8-19", "source": "Undian terbuka"})
+    await world.call("bazaar", f"{path}/allocate")
+    await world.call("bazaar", f"{hers}/confirm", token=own)
+    shop = {
+        "shown_publicly": True,
+        "marketplace": "tokopedia",
+        "url": "https://www.tokopedia.com/warung-77",
+        "title": f"Warung {PERSONAL['new name']}",
+        "highlights": [f"Sambal {PERSONAL['new name']}"],
+    }
+    await world.call("bazaar", f"{hers}/storefront", shop, token=own)
+    ahead = {
+        "title": f"Kue {PERSONAL['new name']}",
+        "pieces_max": 5,
+        "pick_up_day": described["days"][0],
+        "pick_up_place": PERSONAL["new street"],
+    }
+    await world.call("bazaar", f"{hers}/preorders", ahead, token=own)
+    await world.call("bazaar", f"{hers}/sales-link", token=own)
+    words = {"about": "other", "text": f"Saya {PERSONAL['new name']}, {PERSONAL['new street']}, mohon ditinjau"}
+    appeal_id = (await world.call("bazaar", f"{hers}/appeals", words, token=own, status=201))["appeal_id"]
+    answer = {
+        "upheld": True,
+        "reason": "illness",
+        "remedy": "none",
+        "answer": f"Ibu {PERSONAL['new name']}, sudah kami lihat",
+    }
+    await world.call("bazaar", f"/v1/appeals/{appeal_id}/decide", answer)
+    await until(lambda: world.value("bazaar", "SELECT count(*) FROM ticket"), 30)
+
+
+HERS = ("interest", "calendar_link", "storefront", "preorder", "ticket", "sales_link", "first_application")
+"""Tables of bazaars in which there is a row of hers, and none once she is erased."""
+
+
+async def rows_of_hers(world: World) -> dict[str, int]:
+    """Rows that only she has, of the bazaars; and what was written and sealed."""
+    counted = {name: await world.value("bazaar", f"SELECT count(*) FROM {name}") for name in HERS}  # noqa: S608 - a constant
+    sealed = "SELECT count(text_sealed) + count(answer_sealed) FROM appeal"
+    return counted | {"sealed words": await world.value("bazaar", sealed)}
 
 
 async def statistics(world: World) -> dict[str, Any]:
@@ -386,12 +446,16 @@ async def test_an_erased_person_is_found_nowhere(world: World) -> None:
         "vendor.product": {"new name", "new phone"},
         "vendor.issue": {"new name", "new street"},
         "vendor.consent": {"new name"},
+        "bazaar.storefront": {"new name"},
+        "bazaar.preorder": {"new name", "new street"},
         "notify.contact": {"new name", "new phone", "new email"},
         RegisterVendor.topic: {"nik 0", "name", "phone", "email", "street"},
         ContactCard.topic: {"name", "phone", "email", "new name", "new phone", "new email"},
     }
     for place, labels in awake.items():
         assert labels <= at_work.get(place, set()), place
+    assert all((await rows_of_hers(world)).values()), await rows_of_hers(world)
+    assert "bazaar.appeal" not in at_work, "what people write is sealed"
     assert [path for path in world.files.rglob("*") if path.is_file()]
     assert not {place for place in at_work if place.endswith(".log")}, "a log names her"
     assert not {"nik 0", "nik 1", "nik 2"} & set().union(*(at_work[p] for p in at_work if p != RegisterVendor.topic))
@@ -422,6 +486,8 @@ async def test_an_erased_person_is_found_nowhere(world: World) -> None:
     except TimeoutError:
         pytest.fail(f"still found: {await world.everywhere()}")
     assert not [path for path in world.files.rglob("*") if path.is_file()], "the scan is still there"
+
+    assert not any((await rows_of_hers(world)).values()), await rows_of_hers(world)
 
     # statistics survive, and so does everybody else
     assert await statistics(world) == before

@@ -8,13 +8,16 @@ import sys
 
 import pytest
 
+from services.bazaar.keys import COLUMNS as COLUMNS_OF_BAZAARS
 from services.vendor.app import create
 from services.vendor.keys import COLUMNS, check_index_key
-from shared.crypto import Sealer
+from shared.auth import LocalIssuer
+from shared.crypto import Sealer, UnknownKey
 from shared.db import open_database
 from shared.service import Platform, StartRefused
-from tests.conftest import SECRET_KEYS, FreshDatabase
-from tests.integration.vendor import Registry, Serve, nik, ok, person
+from tests.conftest import SECRET_KEYS, FreshDatabase, StandingClock
+from tests.integration.bazaar import KARANG_ANYAR, open_fair
+from tests.integration.vendor import MakeDatabase, Registry, Serve, nik, ok, person
 
 NEW = base64.b64encode(bytes(range(100, 132))).decode()
 BOTH = {"new": NEW, **SECRET_KEYS}
@@ -22,10 +25,10 @@ ONLY_NEW = {"new": NEW}
 ONLY_OLD = SECRET_KEYS
 
 
-async def rotate(dsn: str, keys: dict[str, str], *more: str) -> tuple[int, str]:
+async def rotate(dsn: str, keys: dict[str, str], *more: str, service: str = "vendor") -> tuple[int, str]:
     """Run the command; its exit code and what it said."""
     env = {**os.environ, "LAPAK_DATABASE": dsn, "LAPAK_SECRET_KEYS": json.dumps(keys), "COLUMNS": "200"}
-    command = [sys.executable, "-m", "services.cli", "rotate-keys", "vendor", *more]
+    command = [sys.executable, "-m", "services.cli", "rotate-keys", service, *more]
     pipe, merged = asyncio.subprocess.PIPE, asyncio.subprocess.STDOUT
     process = await asyncio.create_subprocess_exec(*command, env=env, stdout=pipe, stderr=merged)
     said, _ = await process.communicate()
@@ -131,3 +134,44 @@ async def test_every_sealed_column_of_the_registry_is_rotated(registry: Registry
     assert {("vendor", "nik_sealed")} <= {tuple(row) for row in rows}
     for table, column in rows:
         assert any(f"FROM {table} " in one.select and column in one.select for one in COLUMNS), f"{table}.{column}"
+
+
+async def test_what_bazaars_keep_sealed_is_rotated_every_column_of_it(
+    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
+) -> None:
+    fresh: list[FreshDatabase] = []
+
+    async def make(service: str) -> FreshDatabase:
+        fresh.append(await make_database(service))
+        return fresh[-1]
+
+    fair = await open_fair(make, serve, issuer, clock, sealer)
+    async with fair.database.read() as conn:
+        rows = await conn.fetch(
+            "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public' "
+            "AND data_type = 'bytea' AND column_name LIKE '%sealed' AND table_name <> 'dead_letter'"
+        )
+    assert {("appeal", "text_sealed"), ("appeal", "answer_sealed")} <= {tuple(row) for row in rows}
+    for table, column in rows:
+        assert any(f"FROM {table} " in one.select and column in one.select for one in COLUMNS_OF_BAZAARS), column
+
+    wish = {
+        "kelurahan": KARANG_ANYAR,
+        "days": ["2023-05-01"],
+        "booths": 10,
+        "venue": "Lapangan",
+        "venue_type": "field",
+        "reasons": ["demand"],
+        "why": "Lapangan RW 03 kosong.",
+    }
+    await fair.done("/v1/requests", wish, token=fair.officer(KARANG_ANYAR))
+    await fair.done("/v1/tickets/keys", token=fair.operator())
+    sealed = "SELECT request_id, why_sealed FROM bazaar_request"
+    code, said = await rotate(fresh[0].dsn, BOTH, service="bazaar")
+    assert (code, "test may go" in said) == (0, True), said
+    async with fair.database.read() as conn:
+        row = await conn.fetchrow(sealed)
+    assert row is not None
+    assert Sealer(ONLY_NEW).open(row["why_sealed"], row["request_id"].bytes) == b"Lapangan RW 03 kosong."
+    with pytest.raises(UnknownKey):
+        Sealer(ONLY_OLD).open(row["why_sealed"], row["request_id"].bytes)

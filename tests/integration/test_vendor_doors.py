@@ -4,15 +4,14 @@ One table names every route and who it opens to; one database serves the whole t
 those who are let in, at the same thing, so that a refusal is about rights and not about a thing that is missing.
 """
 
-import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import httpx
 import pytest
@@ -22,33 +21,31 @@ from services.vendor.handlers.duplicates import walk
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from tests.conftest import StandingClock
+from tests.integration import doors
+from tests.integration.doors import (
+    CALLERS,
+    ELSEWHERE,
+    EVERYBODY,
+    HERE,
+    ITSELF,
+    OFFICERS,
+    OPERATOR,
+    OWN,
+    REFUSALS,
+    REGISTRAR,
+    REGISTRARS,
+    SERVICE,
+    SIGNED,
+    Door,
+    about,
+    knock,
+    of_area,
+    send,
+    wrong_status,
+)
 from tests.integration.vendor import PENJARINGAN, MakeDatabase, Registry, Serve, nik, ok, person, row, sheet, until
 from tests.unit.test_vendor_pictures import png
 
-CALLERS = (
-    "nobody",
-    "newcomer",
-    "itself",
-    "another vendor",
-    "officer",
-    "officer elsewhere",
-    "officer of nowhere",
-    "registrar",
-    "registrar elsewhere",
-    "vendor and officer elsewhere",
-    "service",
-    "operator",
-)
-"""`itself` is the vendor that the table is about, in Central Jakarta; `elsewhere` is North Jakarta."""
-HERE = frozenset({"officer", "registrar"})
-ELSEWHERE = frozenset({"officer elsewhere", "registrar elsewhere", "vendor and officer elsewhere"})
-OFFICERS = HERE | ELSEWHERE
-OWN = HERE | {"itself"}
-REGISTRARS = frozenset({"registrar", "registrar elsewhere"})
-SIGNED = frozenset(CALLERS) - {"nobody"}
-EVERYBODY = frozenset(CALLERS)
-
-REFUSALS = (401, 403, 404)
 NAME, STREET = "Zubaidah Tersembunyi", "Gang Rahasia 77"
 PERSONAL = re.compile(
     r"(?<![0-9a-f-])\d{16}(?![0-9a-f])"  # a NIK
@@ -82,72 +79,11 @@ NUMBERS = count(5_000)
 """People who are registered on the way."""
 
 
-@dataclass
-class World:
-    """The registry with something behind each door; `ids` fill the addresses."""
+@dataclass(kw_only=True)
+class World(doors.World):
+    """The registry with something behind each door."""
 
     registry: Registry
-    ids: dict[str, str] = field(default_factory=dict)
-
-    def token(self, caller: str, itself: str) -> str | None:
-        """The token of a caller; `itself` is the vendor the call is about."""
-        issuer = self.registry.issuer
-        elsewhere = UUID(self.ids["elsewhere"])
-        tokens: dict[str, Callable[[], str]] = {
-            "newcomer": lambda: issuer.token("newcomer", ["vendor"]),
-            "itself": lambda: self.registry.vendor(UUID(itself)),
-            "another vendor": lambda: self.registry.vendor(UUID(self.ids["another"])),
-            "officer": self.registry.officer,
-            "officer elsewhere": lambda: self.registry.officer("31.72"),
-            "officer of nowhere": lambda: issuer.token("officer-nowhere", ["officer", "registrar"]),
-            "registrar": lambda: issuer.token("registrar", ["officer", "registrar"], area="31.71"),
-            "registrar elsewhere": lambda: issuer.token("registrar-n", ["officer", "registrar"], area="31.72"),
-            "vendor and officer elsewhere": lambda: issuer.token(
-                "both", ["vendor", "officer"], area="31.72", vendor_id=elsewhere
-            ),
-            "service": lambda: self.registry.of("service"),
-            "operator": lambda: self.registry.of("operator"),
-        }
-        return None if caller == "nobody" else tokens[caller]()
-
-
-@dataclass(frozen=True)
-class Door:
-    """A route, or one way to use it; who gets in; to whom it shows personal data in full."""
-
-    route: str
-    opens: frozenset[str]
-    body: dict[str, Any] | Callable[[World], dict[str, Any]] | None = None
-    params: dict[str, str] = field(default_factory=dict)
-    form: dict[str, str] | None = None
-    file: bytes = b""
-    shows: frozenset[str] = frozenset()
-    at: dict[str, str] = field(default_factory=dict)
-    """Place in the address -> what of the world stands there, if it is not what has that name."""
-    fresh: str = ""
-    """What of the world is made anew before each call that is let in: the call uses it up."""
-
-    @property
-    def method(self) -> str:
-        """Of HTTP."""
-        return self.route.partition(" ")[0]
-
-    @property
-    def public(self) -> bool:
-        """Whether a token is not even asked for."""
-        return "nobody" in self.opens
-
-
-def of_area(route: str, more: frozenset[str] = frozenset(), **door: Any) -> Iterator[Door]:
-    """A list of the officer's own area, and the same asked for the area of the vendor."""
-    params = door.pop("params", {})
-    yield Door(route, OFFICERS | more, params=params, **door)
-    yield Door(route, HERE | more, params={**params, "area": "31.71"}, **door)
-
-
-def about(**more: Any) -> Callable[[World], dict[str, Any]]:
-    """A body in which `@name` stands for an id of the world."""
-    return lambda world: json.loads(re.sub("@(\\w+)", lambda found: world.ids[found[1]], json.dumps(more)))
 
 
 V = "/v1/vendors/{vendor_id}"
@@ -156,8 +92,6 @@ ISSUED = {"issued_on": "2023-02-01", "expires_on": "2026-02-01"}
 AT_HALAL = {"document_id": "halal"}
 MONTHS = {"first": "2023-02", "last": "2023-02"}
 TO_DECIDE = {"reason": "to-decide"}
-ITSELF, REGISTRAR = frozenset({"itself"}), frozenset({"registrar"})
-SERVICE, OPERATOR = frozenset({"service"}), frozenset({"operator"})
 
 DOORS = [
     # ---- what everybody may read
@@ -254,7 +188,7 @@ DOORS = [
     # ---- registering
     Door("POST /v1/vendors", HERE | {"newcomer", "service"}, lambda world: person(next(NUMBERS))),
     Door("POST /v1/vendors/import", OFFICERS, file=sheet([row(6001)])),
-    Door("POST /v1/indicators/import", OFFICERS, file=b"@figures"),
+    Door("POST /v1/indicators/import", OFFICERS, file=lambda world: _figures(world)),
     # ---- what a vendor may do for itself, and officers of its area for it
     Door(f"POST {V}/corrections", OWN, {"phone": "081288880001", "name": "Zubaidah Lain"}),
     Door(f"POST {V}/consents", OWN, {"purpose": "partners", "given": True, "text_version": 1, "evidence": "Surat 1"}),
@@ -342,6 +276,10 @@ def _criteria() -> dict[str, Any]:
     return {"version": 2, "criteria": [{"code": "quality", "weight": 100, **words}]}
 
 
+def _figures(world: World) -> bytes:
+    return f"vendor_id;bulan;omzet\n{world.ids['vendor_id']};2023-02;4500000\n".encode()
+
+
 @pytest.fixture
 async def world(
     make_database: MakeDatabase,
@@ -354,7 +292,9 @@ async def world(
 ) -> World:
     monkeypatch.setenv("LAPAK_FILES", str(tmp_path))
     fresh = await make_database("vendor")
-    world = World(Registry(fresh.dsn, fresh.database, serve(create, fresh), issuer, clock, sealer))
+    client = serve(create, fresh)
+    registry = Registry(fresh.dsn, fresh.database, client, issuer, clock, sealer)
+    world = World(client=client, issuer=issuer, registry=registry)
     await _furnish(world)
     return world
 
@@ -395,7 +335,7 @@ async def _furnish(world: World) -> None:
     nib = {"kind": "nib", "number": "1234567890123"}
     ktp, halal = {"kind": "ktp", "number": nik(1)}, {"kind": "halal", "number": HALAL, **ISSUED}
     for name, form in {"document_id": nib, "ktp": ktp, "halal": halal}.items():
-        ids[name] = ok(await _send(world, f"{v}/documents", own, form, SCAN), 201)["document_id"]
+        ids[name] = ok(await send(world.client, f"{v}/documents", own, form, SCAN), 201)["document_id"]
     await made(f"{v}/products", ENTRY, "product_id")
     await _add_photo(world)
     ok(await registry.post(f"/v1/products/{ids['product_id']}/list", token=own))
@@ -425,12 +365,6 @@ async def _furnish(world: World) -> None:
     assert (report["registered"], len(report["rejected"])) == (1, 1)
 
 
-async def _send(world: World, path: str, token: str | None, fields: dict[str, str], content: bytes) -> httpx.Response:
-    headers = {"Idempotency-Key": str(uuid4())} | ({} if token is None else {"Authorization": f"Bearer {token}"})
-    files = {"file": ("berkas", content)}
-    return await world.registry.client.post(path, data=fields, files=files, headers=headers)
-
-
 async def _ask_for_a_correction(world: World) -> None:
     token = world.registry.vendor(UUID(world.ids["vendor_id"]))
     path = f"/v1/vendors/{world.ids['vendor_id']}/corrections"
@@ -441,7 +375,7 @@ async def _ask_for_a_correction(world: World) -> None:
 async def _add_photo(world: World) -> None:
     token = world.registry.vendor(UUID(world.ids["vendor_id"]))
     path = f"/v1/products/{world.ids['product_id']}/photos"
-    world.ids["photo_id"] = ok(await _send(world, path, token, {}, png(40, 30)), 201)["photo_id"]
+    world.ids["photo_id"] = ok(await send(world.client, path, token, {}, png(40, 30)), 201)["photo_id"]
 
 
 async def _refresh(world: World, door: Door) -> None:
@@ -454,41 +388,12 @@ async def _refresh(world: World, door: Door) -> None:
         world.ids[door.fresh] = str(await world.registry.register(next(NUMBERS)))
 
 
-async def knock(world: World, door: Door, caller: str) -> httpx.Response:
-    """Call a door as somebody."""
-    ids = {**world.ids, **{place: world.ids.get(name, name) for place, name in door.at.items()}}
-    token = world.token(caller, ids["vendor_id"])
-    path = door.route.partition(" ")[2].format(**ids)
-    if door.file:
-        content = door.file
-        if content == b"@figures":
-            content = f"vendor_id;bulan;omzet\n{ids['vendor_id']};2023-02;4500000\n".encode()
-        return await _send(world, path, token, door.form or {}, content)
-    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    if door.method == "GET":
-        params = {name: ids.get(value.removeprefix("@"), value) for name, value in door.params.items()}
-        return await world.registry.client.get(path, params=params, headers=headers)
-    headers["Idempotency-Key"] = str(uuid4())
-    body = door.body(world) if callable(door.body) else door.body
-    return await world.registry.client.post(path, json=body, headers=headers)
-
-
 async def _trace(world: World) -> tuple[int, int]:
     """How often this vendor, or something of its own, was told of; and how long the audit log is."""
     told = await world.registry.value(
         "SELECT count(*) FROM outbox WHERE key = ANY($1)", [world.ids["vendor_id"], world.ids["issue_id"]]
     )
     return told, await world.registry.value("SELECT count(*) FROM audit_log")
-
-
-def _wrong_status(door: Door, caller: str, answer: httpx.Response) -> str | None:
-    """What is wrong with who was let in, if anything is."""
-    if caller in door.opens:
-        good = answer.status_code < 300 or (door.method == "POST" and answer.status_code == 409)
-        return None if good else "is kept out"
-    if caller == "nobody":
-        return None if answer.status_code == 401 else "need not say who calls"
-    return None if answer.status_code in REFUSALS else "is let in"
 
 
 def _wrong_sight(world: World, door: Door, caller: str, text: str) -> str | None:
@@ -536,7 +441,7 @@ async def test_each_door_opens_to_those_it_is_for_and_shows_them_no_more_than_it
             if answer.is_success:
                 opened.add(id(door))
             now_told, now_noted = await _trace(world)
-            found = [_wrong_status(door, caller, answer), _wrong_sight(world, door, caller, answer.text)]
+            found = [wrong_status(door, caller, answer), _wrong_sight(world, door, caller, answer.text)]
             if caller not in door.opens and (now_told, now_noted) != (told, noted):
                 found.append("changes something though refused")
             if caller in ELSEWHERE and now_told != told:
@@ -568,9 +473,9 @@ async def test_a_planted_open_door_a_planted_leak_and_a_planted_silence_are_foun
     leak = Door(f"GET {V}", OWN)
     silence = Door(f"GET {V}/size", OWN | SERVICE, shows=ITSELF)
     answers = [await knock(world, door, "itself") for door in (open_door, leak, silence)]
-    assert _wrong_status(open_door, "itself", answers[0]) == "is let in"
-    assert _wrong_status(open_door, "nobody", answers[0]) == "need not say who calls"
-    assert _wrong_status(leak, "itself", httpx.Response(404)) == "is kept out"
+    assert wrong_status(open_door, "itself", answers[0]) == "is let in"
+    assert wrong_status(open_door, "nobody", answers[0]) == "need not say who calls"
+    assert wrong_status(leak, "itself", httpx.Response(404)) == "is kept out"
     assert str(_wrong_sight(world, leak, "itself", answers[1].text)).startswith("sees ")
     assert "proves nothing" in str(_wrong_sight(world, silence, "itself", answers[2].text))
     assert _wrong_sight(world, leak, "officer elsewhere", f'"{NAME}"') is not None

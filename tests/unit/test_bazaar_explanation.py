@@ -29,6 +29,7 @@ from services.bazaar.domain.explanation import (
     tell,
 )
 from services.bazaar.domain.ledger import Adjustment, no_show
+from services.bazaar.domain.public import notice
 from services.bazaar.domain.round import SAME_PERSON
 from services.bazaar.domain.wording import Words, days_in_words, moment_in_words, site_titles
 from tests.unit.bazaar import DAYS, RESPOND_BY, a_bazaar, a_site, an_application
@@ -238,6 +239,20 @@ def test_every_reason_to_be_left_out_has_words() -> None:
     for code in codes:
         assert_plain(tell(situation("ineligible", because=code), SITES, date(2023, 3, 14)))
         assert ineligible_in_words(code) != ineligible_in_words("something-new")
+
+
+def test_the_reason_to_cancel_is_a_sentence_whether_it_is_a_thing_or_a_fact() -> None:
+    told = {
+        code: tell(situation("cancelled", because=code), SITES, date(2023, 3, 14))["en"]
+        for code in ("weather", "venue")
+    }
+    assert "does not take place because of the weather." in told["weather"]
+    assert "does not take place because the venue cannot be used." in told["venue"]
+    public = notice("venue", None, [date(2023, 3, 20)], cancelled=True)
+    assert public == Words(
+        "Bazar ini dibatalkan karena tempatnya tidak dapat dipakai.",
+        "This bazaar is cancelled because the venue cannot be used.",
+    )
 
 
 def test_every_reason_to_cancel_has_words() -> None:

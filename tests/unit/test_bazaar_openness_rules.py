@@ -5,7 +5,7 @@ from collections import defaultdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.bazaar.domain.openness import PEOPLE_MIN, LedgerRow, assess, conceal
+from services.bazaar.domain.openness import PEOPLE_MIN, Forecast, LedgerRow, assess, conceal
 
 
 def row(value: str, vendors: int) -> LedgerRow:
@@ -59,7 +59,8 @@ def test_no_subtraction_brings_a_hidden_group_back(cities: dict[str, dict[int, i
 
 
 def test_forecasts_are_held_against_what_happened() -> None:
-    found = assess([(2, 2, 5), (1, 3, 5), (3, 2, 5), (2, None, 3), (4, None, 1), (1, 0, 0)])
+    each = [(2, 2, 5), (1, 3, 5), (3, 2, 5), (2, None, 3), (4, None, 1), (1, 0, 0)]
+    found = assess(Forecast(*one) for one in each)
     assert (found.made, found.settled, found.overdue, found.open) == (6, 4, 1, 1)
     assert (found.exact, found.within_one) == (1, 3)
     assert found.mean_error == (0 + 2 - 1 - 1) / 4
@@ -67,5 +68,11 @@ def test_forecasts_are_held_against_what_happened() -> None:
 
 
 def test_without_a_forecast_settled_there_is_no_error() -> None:
-    found = assess([(1, None, 1)])
+    found = assess([Forecast(1, None, 1)])
     assert (found.mean_error, found.overdue, found.open) == (None, 0, 1)
+
+
+@given(st.lists(st.tuples(st.integers(1, 4), st.none() | st.integers(0, 5), st.integers(0, 5)), max_size=20))
+def test_forecasts_that_went_alike_may_be_counted_together(each: list[tuple[int, int | None, int]]) -> None:
+    together = [Forecast(*one, times=each.count(one)) for one in sorted(set(each), key=str)]
+    assert assess(together) == assess(Forecast(*one) for one in each)

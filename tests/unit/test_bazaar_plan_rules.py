@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from services.bazaar.domain.bazaar import Site
 from services.bazaar.domain.drawings import Marks, draw
 from services.bazaar.domain.plans import (
+    FINDINGS_LOOKED_FOR,
     Area,
     DrawPlan,
     Entrance,
@@ -89,6 +90,13 @@ def test_what_cannot_be_so_is_named_with_its_measure(
     assert refused.value.details["count"] == len(expected)
 
 
+def test_a_heap_of_stands_is_refused_before_every_pair_of_them_is_measured() -> None:
+    heap = a_plan(*(stand(f"A{number}", 3) for number in range(100, 150)))
+    with pytest.raises(PlanInvalid) as refused:
+        require_sound(heap)
+    assert refused.value.details["count"] == FINDINGS_LOOKED_FOR < 50 * 49 / 2
+
+
 def test_an_outline_that_crosses_itself_is_refused() -> None:
     crossed = a_plan(stand("A01", 3), outline=[(0, 0), (10, 10), (10, 0), (0, 10)])
     assert [code for code, *_ in findings(crossed)] == ["outline"]
@@ -157,6 +165,7 @@ def test_a_grid_that_does_not_fit_is_refused_by_how_much() -> None:
         lay_out(GridPlan(width=10, depth=30, rows=2, tents_per_row=3))
     finding: dict[str, Any] = refused.value.details["findings"][0]
     assert (finding["code"], finding["metres"]) == ("too-small", 2.0)
+    assert finding["message"].startswith("For a row of 3 tents the hall must be 12.0 m wide, and it is 10.0 m:")
     with pytest.raises(ValidationError, match="500"):
         GridPlan(width=10, depth=30, rows=50, tents_per_row=50)
 

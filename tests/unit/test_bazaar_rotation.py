@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from services.bazaar.allocation.problem import canonical_json
 from services.bazaar.domain.application import Application
 from services.bazaar.domain.bazaar import Bazaar, GroupCap, Level, Policy, SeatLimit, Site
-from services.bazaar.domain.rotation import Promotion, RoundSoFar, SeatedCount, promote
+from services.bazaar.domain.rotation import Promotion, RoundSoFar, SeatedCount, front_decides, promote
 from tests.unit.bazaar import a_bazaar, a_site, an_application
 
 
@@ -348,3 +348,21 @@ def test_a_single_booth_goes_to_the_first_it_may_go_to(
 
     expected: list[UUID] = [one.application_id for one in ranked[:1]]
     assert [one.application_id for one in promotions] == expected
+
+
+@given(situations(), st.integers(1, 8))
+def test_where_the_front_of_the_queue_decides_who_stands_behind_it_does_not_matter(
+    situation: tuple[Bazaar, dict[str, list[str]], list[SeatedCount], list[Application]], front: int
+) -> None:
+    bazaar, free, seated, queue = situation
+    promotions = promote(bazaar, free, seated, queue[:front])
+    if front_decides(bazaar, free) and len(promotions) == sum(map(len, free.values())):
+        assert promotions == promote(bazaar, free, seated, queue)
+
+
+def test_the_front_of_the_queue_does_not_decide_where_reserves_are_filled_first_or_groups_take_turns() -> None:
+    bazaar = a_bazaar(a_site("one", reserves=(reserve("ppkukm", 1),)), a_site("two"))
+    assert front_decides(bazaar, ["two"])
+    assert not front_decides(bazaar, ["two", "one"])
+    in_turn = Policy(rotation=[Level(by="rw", measure="turns")])
+    assert not front_decides(a_bazaar(a_site("one"), policy=in_turn), ["one"])

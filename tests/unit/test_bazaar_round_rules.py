@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from services.bazaar.allocation import read_problem
 from services.bazaar.allocation.problem import canonical_json
+from services.bazaar.allocation.stored import Solved, solve_stored
 from services.bazaar.domain.application import Vendor
 from services.bazaar.domain.bazaar import Bazaar, GroupCap, Level, Policy, SeatLimit, WrongMoment, offers_end_at
 from services.bazaar.domain.ceremony import DrawSeed
@@ -29,7 +30,6 @@ from services.bazaar.domain.round import (
     RoundChanged,
     RoundNotVerified,
     RoundPublishedAlready,
-    Solved,
     Standing,
     TooLate,
     decisions,
@@ -38,7 +38,6 @@ from services.bazaar.domain.round import (
     publish,
     standings,
 )
-from services.bazaar.solving import solve_stored
 from shared.events.bazaar import ApplicantQueued, BoothAssigned
 from tests.unit.bazaar import CLOSING, DAYS, a_bazaar, a_site, a_vendor, an_application
 

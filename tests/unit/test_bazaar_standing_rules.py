@@ -33,9 +33,20 @@ def test_a_no_show_weighs_a_turn_and_two_months_at_first_and_nothing_after_a_yea
     one = stayed_away()
     assert remaining(one, DAY - timedelta(days=1)) == Remaining(0, 0)
     assert remaining(one, DAY) == Remaining(NO_SHOW_TURNS, NO_SHOW_WAIT_DAYS)
-    assert remaining(one, DAY + timedelta(days=1)) == Remaining(0, NO_SHOW_WAIT_DAYS - 1), "rounded towards nothing"
+    assert remaining(one, DAY + timedelta(days=9)) == Remaining(NO_SHOW_TURNS, NO_SHOW_WAIT_DAYS - 1)
     assert remaining(one, DAY + timedelta(days=NO_SHOW_FADES_DAYS - 1)) == Remaining(0, 0)
     assert remaining(one, DAY + timedelta(days=NO_SHOW_FADES_DAYS)) == Remaining(0, 0)
+
+
+def test_an_added_turn_counts_until_half_of_its_time_is_over() -> None:
+    last = DAY + timedelta(days=NO_SHOW_FADES_DAYS // 2)
+    assert remaining(stayed_away(), last).turns == NO_SHOW_TURNS
+    assert remaining(stayed_away(), last + timedelta(days=1)).turns == 0
+    # at the half itself, where the time can be halved, it still counts; one that was given fades in the same way
+    for turns in (1, -1):
+        even = Adjustment(UUID(int=3), ONE, "appeal", turns, 0, DAY, DAY + timedelta(days=10))
+        left = [remaining(even, DAY + timedelta(days=days)).turns for days in range(12)]
+        assert left == [turns] * 6 + [0] * 6
 
 
 @given(st.integers(0, 500), st.integers(0, 500))

@@ -7,8 +7,15 @@ from services.bazaar.store import bazaars, vendors
 from shared import families, personal_data
 from shared.auth import Caller, OutsideArea, covers
 from shared.db import Connection
+from shared.errors import Forbidden
 from shared.http import PublicEdge
 from shared.http import edge as known_edge
+
+
+class OwnCase(Forbidden):
+    """An officer does not decide about the booth, the page or the presence of the vendor that it is besides."""
+
+    code = "own-case"
 
 
 async def known_caller(edge: PublicEdge) -> Caller:
@@ -38,10 +45,22 @@ async def require_organiser(conn: Connection, caller: Caller, bazaar_id: UUID) -
     require_officer_of(caller, await bazaars.find_site_areas(conn, bazaar_id))
 
 
+async def is_own(conn: Connection, caller: Caller, vendor_id: UUID) -> bool:
+    """Whether this vendor calls itself, by any of its ids where registrations were merged."""
+    return caller.has("vendor") and caller.vendor_id in await families.find_family(conn, vendor_id)
+
+
+async def require_not_own(conn: Connection, caller: Caller, *vendors_concerned: UUID) -> None:
+    """Refuse an officer to decide its own case as a vendor."""
+    for vendor_id in vendors_concerned:
+        if caller.vendor_id in await families.find_family(conn, vendor_id):
+            raise OwnCase("This concerns you as a vendor: another officer of the area decides.")
+
+
 async def require_side(conn: Connection, caller: Caller, *, vendor_id: UUID, bazaar_id: UUID) -> None:
     """Refuse everybody but the vendor itself (by any of its ids, where registrations were merged), an officer of where
     it lives, and an officer of the whole bazaar."""
-    if caller.has("vendor") and caller.vendor_id in await families.find_family(conn, vendor_id):
+    if await is_own(conn, caller, vendor_id):
         return
     caller.require_vendor(vendor_id)
     vendor = await vendors.find_vendor(conn, vendor_id)
@@ -57,7 +76,7 @@ async def require_vendor_side(conn: Connection, caller: Caller, vendor_id: UUID)
     there is nothing."""
     if await families.find_erased(conn, [vendor_id]):
         raise personal_data.VendorNotKept("Nothing is kept here of this vendor.")
-    if caller.has("vendor") and caller.vendor_id in await families.find_family(conn, vendor_id):
+    if await is_own(conn, caller, vendor_id):
         return
     caller.require_vendor(vendor_id)
     vendor = await vendors.find_vendor(conn, vendor_id)

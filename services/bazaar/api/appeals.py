@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response
 
-from services.bazaar.api.access import require_organiser, require_side
+from services.bazaar.api.access import is_own, require_organiser, require_side
 from services.bazaar.domain import appeals as domain
 from services.bazaar.domain.appeals import AppealUnknown, DecideAppeal, FileAppeal
 from services.bazaar.handlers import appeals as handlers
@@ -63,7 +63,7 @@ async def show_appeal(edge: EdgeDep, appeal_id: UUID) -> dict[str, Any]:
     """An appeal with what was written and answered: for the vendor itself, and for officers of the whole bazaar."""
     async with edge.read() as conn:
         appeal = await store.find_appeal(conn, appeal_id)
-        if edge.caller.has("officer"):
+        if edge.caller.has("officer") and not await is_own(conn, edge.caller, appeal.vendor_id):
             await require_organiser(conn, edge.caller, appeal.bazaar_id)
         else:
             await require_side(conn, edge.caller, vendor_id=appeal.vendor_id, bazaar_id=appeal.bazaar_id)

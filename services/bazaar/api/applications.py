@@ -1,7 +1,7 @@
 """Applications: apply, change, withdraw, confirm, decline, and how one stands and why."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from services.bazaar.domain.application import Need, Origin
 from services.bazaar.domain.bazaar import Exact, SiteId
 from services.bazaar.domain.explanation import Company, Situation, Standing, explain, tell
 from services.bazaar.domain.ledger import Adjustment, in_force
+from services.bazaar.domain.offers import release_deadline
 from services.bazaar.domain.wording import Words
 from services.bazaar.handlers import applications as handlers
 from services.bazaar.handlers import offers
@@ -265,8 +266,15 @@ def _offer(row: Mapping[str, Any]) -> dict[str, Any] | None:
         "days": row["days"],
         "respond_by": row["respond_by"],
         "promoted": row["promoted"],
-        "release_by": row["release_by"],
+        "release_by": _release_by(row),
     }
+
+
+def _release_by(row: Mapping[str, Any]) -> datetime | None:
+    """Until when a confirmed booth is given back at no cost; None: there is none to give back."""
+    if row["state"] != "confirmed":
+        return None
+    return release_deadline(row["first_day"], row["release_hours"], row["release_by"]).astimezone(UTC)
 
 
 def waiting(

@@ -95,8 +95,8 @@ async def show_forecasts(edge: EdgeDep) -> dict[str, Any]:
     return {
         **asdict(assess(found)),
         "by_forecast": [
-            {"rounds": rounds, **asdict(assess([one for one in found if one[0] == rounds]))}
-            for rounds in sorted({one[0] for one in found})
+            {"rounds": rounds, **asdict(assess(one for one in found if one.rounds == rounds))}
+            for rounds in sorted({one.rounds for one in found})
         ],
     }
 

@@ -12,11 +12,11 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from services.bazaar.api.access import require_organiser
+from services.bazaar.api.access import require_not_own, require_organiser
 from services.bazaar.domain.bazaar import BazaarUnknown, Exact, SiteId
 from services.bazaar.domain.gate import SCANS_MAX, Gate, SyncScans, site_of
 from services.bazaar.handlers import gate as handlers
-from services.bazaar.store import bazaars
+from services.bazaar.store import applications, bazaars
 from services.bazaar.store import days as store
 from services.bazaar.store import tickets as ticket_rows
 from shared.db import Connection
@@ -153,6 +153,9 @@ async def decide_scan(edge: EdgeDep, bazaar_id: UUID, scan_id: UUID, wish: Decid
 
     async def act(conn: Connection) -> dict[str, Any]:
         await require_organiser(conn, edge.caller, bazaar_id)
+        for scan in (await store.find_scans(conn, bazaar_id, [scan_id])).values():
+            found = await applications.find_application(conn, scan.application_id)
+            await require_not_own(conn, edge.caller, found.vendor_id)
         await handlers.decide_scan(conn, bazaar_id, scan_id, accept=wish.accept, day=wish.day, now=edge.now)
         return {"scan_id": scan_id, "state": "accepted" if wish.accept else "dismissed"}
 

@@ -40,6 +40,8 @@ async def import_sales(
 
     With `Accept: text/csv` the answer is those lines themselves, in full as they were sent: nothing of buyers is kept.
     """
+    async with edge.read() as conn:  # nobody else has a file of 32 MB read
+        await require_organiser(conn, edge.caller, bazaar_id)
     market = _marketplace(marketplace)
     # before the transaction: a long file takes a second
     content = await file.read()

@@ -1,16 +1,16 @@
 """Parties: make one, tell its code, join, leave."""
 
-import secrets
 from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Response
 from pydantic import Field, StrictInt
+from pydantic_core import from_json, to_json
 
 from services.bazaar.api.access import require_side
 from services.bazaar.api.applications import PartyCode
 from services.bazaar.domain.bazaar import Exact
-from services.bazaar.domain.parties import CODE_BYTES, SIZE_MAX, IfApart, NotInParty, new_code
+from services.bazaar.domain.parties import SIZE_MAX, IfApart, NotInParty, new_code
 from services.bazaar.handlers import parties as handlers
 from services.bazaar.store import applications
 from services.bazaar.store import parties as store
@@ -39,25 +39,38 @@ async def _require_own(conn: Connection, edge: Edge, application_id: UUID) -> No
     await require_side(conn, edge.caller, vendor_id=found.vendor_id, bazaar_id=found.bazaar_id)
 
 
+def _code(edge: Edge, code_id: UUID) -> str:
+    """The code that follows from this random id and our key: whoever reads the stored answer cannot tell it."""
+    return new_code(edge.platform.sealer.blind_index(f"party code {code_id}"))
+
+
+def _told(edge: Edge, answer: Response) -> Response:
+    """The answer as it leaves. What is stored to be replayed names the code's id alone."""
+    stored = from_json(bytes(answer.body))
+    shown = {"party_id": stored["party_id"], "code": _code(edge, UUID(stored["code_id"]))}
+    headers = {name: value for name, value in answer.headers.items() if name.startswith("idempotency")}
+    return Response(to_json(shown), answer.status_code, headers=headers, media_type="application/json")
+
+
 @router.post("", status_code=201)
 async def make_party(edge: EdgeDep, application_id: UUID, wish: MakeParty) -> Response:
     """Make a party for this application's bazaar. Its code is shown now and never again."""
 
     async def act(conn: Connection) -> dict[str, Any]:
         await _require_own(conn, edge, application_id)
-        party_id, code = new_id(), new_code(secrets.token_bytes(CODE_BYTES))
+        party_id, code_id = new_id(), new_id()
         await handlers.make_party(
             conn,
             application_id,
             party_id=party_id,
             if_apart=wish.if_apart,
             size=wish.size,
-            code=code,
+            code=_code(edge, code_id),
             now=edge.now,
         )
-        return {"party_id": party_id, "code": code}
+        return {"party_id": party_id, "code_id": code_id}
 
-    return await edge.once(act, status=201)
+    return _told(edge, await edge.once(act, status=201))
 
 
 @router.post("/join")
@@ -89,10 +102,11 @@ async def change_code(edge: EdgeDep, application_id: UUID) -> Response:
 
     async def act(conn: Connection) -> dict[str, Any]:
         await _require_own(conn, edge, application_id)
-        code = new_code(secrets.token_bytes(CODE_BYTES))
-        return {"party_id": await handlers.change_code(conn, application_id, code=code), "code": code}
+        code_id = new_id()
+        party_id = await handlers.change_code(conn, application_id, code=_code(edge, code_id))
+        return {"party_id": party_id, "code_id": code_id}
 
-    return await edge.once(act)
+    return _told(edge, await edge.once(act))
 
 
 @router.get("")

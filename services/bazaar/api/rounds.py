@@ -6,10 +6,11 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Response
 from pydantic import Field
 
+from services.bazaar.allocation.stored import Solved
 from services.bazaar.api.access import require_organiser
 from services.bazaar.api.applications import waiting
 from services.bazaar.domain.ceremony import DrawSeed
-from services.bazaar.domain.round import RoundUnknown, Solved
+from services.bazaar.domain.round import RoundUnknown
 from services.bazaar.domain.wording import site_titles
 from services.bazaar.handlers import rounds as handlers
 from services.bazaar.numbering import SiteNumbers

@@ -12,10 +12,9 @@ from fastapi import APIRouter, Form, Query, Response
 from fastapi import Path as InPath
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader
-from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
-from services.bazaar.api.access import require_organiser, require_side
+from services.bazaar.api.access import is_own, require_organiser, require_side
 from services.bazaar.domain.bazaar import Exact
 from services.bazaar.domain.sales import Origin, ReportSales, SalesLinkInvalid
 from services.bazaar.handlers import sales as handlers
@@ -43,13 +42,11 @@ Token = Annotated[str, InPath(min_length=43, max_length=43, pattern=r"^[A-Za-z0-
 Language = Annotated[Literal["id", "en"], Query(description="Language of the page")]
 
 
-def _origin(caller: Caller) -> Origin:
-    return "officer" if caller.has("officer") else "vendor"
-
-
-async def _require_side(conn: Connection, caller: Caller, application_id: UUID) -> None:
+async def _require_side(conn: Connection, caller: Caller, application_id: UUID) -> Origin:
+    """Refuse whoever is not of the application's side; who speaks. The vendor speaks as such, though an officer too."""
     found = await applications.find_application(conn, application_id)
     await require_side(conn, caller, vendor_id=found.vendor_id, bazaar_id=found.bazaar_id)
+    return "vendor" if await is_own(conn, caller, found.vendor_id) else "officer"
 
 
 @router.post("/applications/{application_id}/sales")
@@ -57,8 +54,8 @@ async def report_sales(edge: EdgeDep, application_id: UUID, command: ReportSales
     """Sales of one day, by the vendor itself or an officer. `queried`: why they are doubted, if they are."""
 
     async def act(conn: Connection) -> dict[str, Any]:
-        await _require_side(conn, edge.caller, application_id)
-        because = await handlers.report_sales(conn, application_id, command, origin=_origin(edge.caller), now=edge.now)
+        origin = await _require_side(conn, edge.caller, application_id)
+        because = await handlers.report_sales(conn, application_id, command, origin=origin, now=edge.now)
         return {"application_id": application_id, "day": command.day, "queried": because}
 
     return await edge.once(act)
@@ -69,8 +66,8 @@ async def correct_sales(edge: EdgeDep, application_id: UUID, command: ReportSale
     """Other figures for a day that was reported; those before stay as its history."""
 
     async def act(conn: Connection) -> dict[str, Any]:
-        await _require_side(conn, edge.caller, application_id)
-        because = await handlers.correct_sales(conn, application_id, command, origin=_origin(edge.caller), now=edge.now)
+        origin = await _require_side(conn, edge.caller, application_id)
+        because = await handlers.correct_sales(conn, application_id, command, origin=origin, now=edge.now)
         return {"application_id": application_id, "day": command.day, "queried": because}
 
     return await edge.once(act)
@@ -87,8 +84,8 @@ async def confirm_sales(edge: EdgeDep, application_id: UUID, wish: ConfirmSales)
     """Say that figures which are doubted are right."""
 
     async def act(conn: Connection) -> dict[str, Any]:
-        await _require_side(conn, edge.caller, application_id)
-        await handlers.confirm_sales(conn, application_id, wish.day, origin=_origin(edge.caller), now=edge.now)
+        origin = await _require_side(conn, edge.caller, application_id)
+        await handlers.confirm_sales(conn, application_id, wish.day, origin=origin, now=edge.now)
         return {"application_id": application_id, "day": wish.day}
 
     return await edge.once(act)
@@ -154,6 +151,11 @@ def _token(sealer: Sealer, link_id: UUID) -> str:
     return base64.urlsafe_b64encode(link_id.bytes + secret).decode().rstrip("=")
 
 
+def _sender(token: str) -> str:
+    """Who sends, as it is kept beside its Idempotency-Keys: of the link its id, and nothing of its secret."""
+    return f"sales-link/{token[:21]}"
+
+
 async def _application_of(conn: Connection, edge: PublicEdge, token: str) -> UUID:
     """The application that a link is of. Raises `SalesLinkInvalid`, whatever is wrong with it."""
     try:
@@ -213,7 +215,7 @@ async def report_by_link(edge: PublicEdgeDep, token: Token, command: ReportSales
         because = await handlers.enter_sales(conn, application_id, command, origin="link", now=edge.now)
         return {"day": command.day, "queried": because}
 
-    return await idempotency.once(edge.request, edge.platform, f"sales-link/{token[:22]}", edge.now, act, 200)
+    return await idempotency.once(edge.request, edge.platform, _sender(token), edge.now, act, 200)
 
 
 @router.post("/sales/{token}/confirm")
@@ -225,7 +227,7 @@ async def confirm_by_link(edge: PublicEdgeDep, token: Token, wish: ConfirmSales)
         await handlers.confirm_sales(conn, application_id, wish.day, origin="link", now=edge.now)
         return {"day": wish.day}
 
-    return await idempotency.once(edge.request, edge.platform, f"sales-link/{token[:22]}", edge.now, act, 200)
+    return await idempotency.once(edge.request, edge.platform, _sender(token), edge.now, act, 200)
 
 
 @router.post("/sales/{token}/form", include_in_schema=False)
@@ -240,24 +242,29 @@ async def submit_form(
     lang: Language = "id",
 ) -> Response:
     """The form of the page. A browser sends no key against repeats: the same figures sent again change nothing."""
+    wish: ReportSales | ConfirmSales | None
     try:
-        figures = ReportSales(
-            day=date.fromisoformat(day),
-            turnover_rupiah=_whole(turnover_rupiah),
-            transactions=_whole(transactions),
-            units=_whole(units) if units.strip() else None,
-        )
-    except (ValidationError, ValueError):
-        figures = None
+        on = date.fromisoformat(day)
+        if act == "confirm":
+            wish = ConfirmSales(day=on)
+        else:
+            wish = ReportSales(
+                day=on,
+                turnover_rupiah=_whole(turnover_rupiah),
+                transactions=_whole(transactions),
+                units=_whole(units) if units.strip() else None,
+            )
+    except ValueError:  # pydantic's is one too
+        wish = None
     said = "saved"
     try:
         async with edge.platform.database.transaction() as conn:
             application_id = await _application_of(conn, edge, token)
-            if act == "confirm":
-                await handlers.confirm_sales(conn, application_id, date.fromisoformat(day), origin="link", now=edge.now)
-            elif figures is None:
+            if wish is None:
                 said = "invalid"
-            elif await handlers.enter_sales(conn, application_id, figures, origin="link", now=edge.now):
+            elif isinstance(wish, ConfirmSales):
+                await handlers.confirm_sales(conn, application_id, wish.day, origin="link", now=edge.now)
+            elif await handlers.enter_sales(conn, application_id, wish, origin="link", now=edge.now):
                 said = "queried"
     except SalesLinkInvalid:
         raise

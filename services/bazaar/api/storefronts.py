@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
-from services.bazaar.api.access import require_organiser, require_side
+from services.bazaar.api.access import require_not_own, require_organiser, require_side
 from services.bazaar.domain.storefronts import DecideStorefront, StorefrontState, SubmitStorefront
 from services.bazaar.handlers import storefronts as handlers
 from services.bazaar.marketplaces import marketplaces
@@ -63,6 +63,7 @@ async def decide_storefront(edge: EdgeDep, application_id: UUID, command: Decide
     async def act(conn: Connection) -> dict[str, Any]:
         found = await applications.find_application(conn, application_id)
         await require_organiser(conn, edge.caller, found.bazaar_id)
+        await require_not_own(conn, edge.caller, found.vendor_id)
         storefront = await handlers.decide_storefront(conn, application_id, command, now=edge.now)
         return {"application_id": application_id, "version": storefront.version, "state": storefront.state}
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
-from services.bazaar.api.access import require_organiser, require_side
+from services.bazaar.api.access import require_not_own, require_organiser, require_side
 from services.bazaar.domain.swaps import ProposeSwap, Swap, SwapState
 from services.bazaar.handlers import swaps as handlers
 from services.bazaar.store import applications
@@ -53,6 +53,8 @@ async def _step(edge: Edge, swap_id: UUID, side: Side, handler: Step) -> Respons
         swap = await store.find_swap(conn, swap_id)
         if side == "officer":
             await require_organiser(conn, edge.caller, swap.bazaar_id)
+            sides = [await applications.find_application(conn, one) for one in (swap.proposer_id, swap.other_id)]
+            await require_not_own(conn, edge.caller, *(one.vendor_id for one in sides))
         else:
             await _require_side(conn, edge, swap.proposer_id if side == "proposer" else swap.other_id)
         after = await handler(conn, swap_id, now=edge.now)

@@ -36,7 +36,7 @@ def import_file(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would happen, and change nothing.")] = False,
     url: Annotated[
         str, typer.Option(envvar="LAPAK_BAZAAR_URL", help="Address of the bazaar service.")
-    ] = "http://127.0.0.1:8102",
+    ] = "http://127.0.0.1:8103",
 ) -> None:
     """Take a marketplace's sales file. Lines that cannot be taken are written to FILE.rejected.csv, ready to be mended.
 
@@ -77,7 +77,7 @@ def _send(url: str, token: str, bazaar: UUID, name: str, content: bytes, query: 
             path = f"/v1/bazaars/{bazaar}/marketplace-sales/import"
             return client.post(path, params=query, files={"file": (name, content, "text/csv")})
     except httpx.UnsupportedProtocol as error:
-        raise _ended(f"--url: {url} is no address like http://127.0.0.1:8102.") from error
+        raise _ended(f"--url: {url} is no address like http://127.0.0.1:8103.") from error
     except httpx.TransportError as error:
         said = f"{url} does not answer ({type(error).__name__}). Is it the address of the bazaar service, and up?"
         raise _ended(said) from error

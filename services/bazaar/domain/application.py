@@ -55,6 +55,9 @@ Need = Literal["power", "access", "water"]
 SEATED = ("offered", "confirmed", "attended")
 """States in which an application holds a booth; one booth is held by one application."""
 
+VALUES_NAMED_MAX = 5
+"""Named in a refusal; a policy may admit 300 kelurahan."""
+
 
 class ApplicationUnknown(NotFound):
     """No application has this id, or it is another vendor's."""
@@ -228,13 +231,20 @@ def require_eligible(policy: Policy, vendor: Vendor | None) -> None:
     for admission in policy.admits:
         if not _admitted(admission, vendor):
             raise NotAdmitted(
-                f"This bazaar is for vendors of other values of {admission.group}.",
+                f"This bazaar is for vendors whose {admission.group} is {_listed(admission.values)}, and this one's is "
+                "not.",
                 group=admission.group,
                 values=admission.values,
             )
     missing = [group for group in policy.groups_ranked if group not in vendor.groups]
     if missing:
         raise GroupMissing(f"This bazaar takes turns by {missing[0]}; have it recorded first.", group=missing[0])
+
+
+def _listed(values: Sequence[str]) -> str:
+    """The values of an admission in a sentence; of many the first few, all of them stand in the details."""
+    more = len(values) - VALUES_NAMED_MAX
+    return " or ".join(values) if more <= 0 else f"{', '.join(values[:VALUES_NAMED_MAX])} or one of {more} more"
 
 
 def _admitted(admission: Admission, vendor: Vendor) -> bool:

@@ -69,11 +69,11 @@ INELIGIBLE = {
 """Why a vendor is not in a round, or its standing interest made no application: the reason, inside a sentence."""
 
 CANCELLED = {
-    "holiday": Words("hari libur", "a holiday"),
-    "weather": Words("cuaca", "the weather"),
+    "holiday": Words("hari libur", "of a holiday"),
+    "weather": Words("cuaca", "of the weather"),
     "venue": Words("tempatnya tidak dapat dipakai", "the venue cannot be used"),
-    "organiser": Words("keputusan penyelenggara", "a decision of the organiser"),
-    "safety": Words("keselamatan", "safety"),
+    "organiser": Words("keputusan penyelenggara", "of a decision of the organiser"),
+    "safety": Words("keselamatan", "of safety"),
 }
 """Why a bazaar does not take place."""
 
@@ -399,8 +399,7 @@ def _cancelled(one: Situation) -> Words:
     return Words(
         f"{one.bazaar_name} ({on.id}) batal diadakan{f' karena {reason.id}' if reason else ''}. Tidak ada giliran yang "
         "terpakai.",
-        f"{one.bazaar_name} ({on.en}) does not take place{f' because of {reason.en}' if reason else ''}. No turn is "
-        "used.",
+        f"{one.bazaar_name} ({on.en}) does not take place{f' because {reason.en}' if reason else ''}. No turn is used.",
     )
 
 

@@ -272,6 +272,7 @@ def _growth(
         bazaar_id=bazaar.bazaar_id,
         name=bazaar.name,
         site_id=site.site_id,
+        site_name=site.name,
         booths=site.booths,
         days=list(site.days),
         extends=site.extends,

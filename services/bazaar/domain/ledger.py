@@ -21,7 +21,8 @@ NO_SHOW_WAIT_DAYS = 60
 More would keep a vendor out for good over one bad day, less is not felt where everybody waits for months."""
 
 NO_SHOW_FADES_DAYS = 365
-"""After a year nothing is left of it: the season has come round once, and who came since has made up for it."""
+"""After a year nothing is left of it: the season has come round once, and who came since has made up for it. The added
+turn is one turn or none, so it counts for the first half of the year."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Standing(NamedTuple):
 
 
 def adjusted(standing: Standing, adjustments: Iterable[Adjustment], day: date) -> Standing:
-    """The standing on this day with what is left of each adjustment, rounded towards nothing.
+    """The standing on this day with what is left of each adjustment, rounded to the nearest.
 
     Turns never fall below 0. Nobody waits since a day that has not come.
     """
@@ -73,7 +74,10 @@ def _left(amount: int, adjustment: Adjustment, day: date) -> int:
     if adjustment.until_day is None:
         return amount
     remaining = max(0, (adjustment.until_day - day).days)
-    return int(amount * remaining / (adjustment.until_day - adjustment.from_day).days)
+    whole = (adjustment.until_day - adjustment.from_day).days
+    # of two as near the greater: so one turn counts for half of its time; rounded down it would last a day
+    left = (2 * abs(amount) * remaining + whole) // (2 * whole)
+    return left if amount > 0 else -left
 
 
 def no_show(adjustment_id: UUID, vendor_id: UUID, application_id: UUID, day: date) -> Adjustment:
@@ -98,5 +102,5 @@ class Remaining(NamedTuple):
 
 
 def remaining(adjustment: Adjustment, day: date) -> Remaining:
-    """What is left of it on this day, rounded towards nothing."""
+    """What is left of it on this day, rounded to the nearest."""
     return Remaining(_left(adjustment.turns, adjustment, day), _left(adjustment.wait_days, adjustment, day))

@@ -6,7 +6,7 @@ come leaves the booth to somebody else; who stays away in silence leaves it empt
 """
 
 from dataclasses import replace
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 
 from services.bazaar.domain.application import Application, Offer, Step
@@ -73,7 +73,13 @@ def remind(application: Application, bazaar: Bazaar) -> Step:
 
 def release_by(bazaar: Bazaar, site: Site) -> datetime:
     """The release deadline: so many hours before the first day of the site begins, in Jakarta."""
-    return datetime.combine(site.days[0], time(0), JAKARTA) - timedelta(hours=bazaar.release_hours)
+    return release_deadline(site.days[0], bazaar.release_hours, None)
+
+
+def release_deadline(first_day: date, hours: int, own: datetime | None) -> datetime:
+    """Until when a confirmed booth is given back at no cost. `own`: its own deadline, after the bazaar was moved."""
+    usual = datetime.combine(first_day, time(0), JAKARTA) - timedelta(hours=hours)
+    return usual if own is None else max(own, usual)
 
 
 class Release(NamedTuple):
@@ -100,7 +106,7 @@ def release(application: Application, bazaar: Bazaar, now: datetime) -> Release:
             "appeal.",
             first_day=site.days[0].isoformat(),
         )
-    deadline = max(filter(None, (application.release_by, release_by(bazaar, site))))
+    deadline = release_deadline(site.days[0], bazaar.release_hours, application.release_by)
     costs_turn = now > deadline
     event = BoothReleased(
         application_id=application.application_id,

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
+from typing import Literal, NamedTuple
 
 PEOPLE_MIN = 5
 """Groups of fewer people are not shown, as in the registry's statistics."""
@@ -98,20 +98,30 @@ def conceal(rows: Iterable[LedgerRow], parent_of: Mapping[str, str]) -> set[str]
     return hidden
 
 
-def assess(forecasts: Iterable[tuple[int, int | None, int]]) -> Forecasts:
-    """How forecasts did. Each: (rounds forecast, rounds it took or None while no booth was offered, rounds since)."""
+class Forecast(NamedTuple):
+    """Forecasts that went alike: rounds forecast, rounds it took, or None while no booth was offered, rounds since,
+    and how many these are."""
+
+    rounds: int
+    took: int | None
+    since: int
+    times: int = 1
+
+
+def assess(forecasts: Iterable[Forecast]) -> Forecasts:
+    """How forecasts did."""
     made = settled = overdue = exact = within_one = error_sum = absolute_sum = 0
-    for forecast, took, since in forecasts:
-        made += 1
+    for forecast, took, since, times in forecasts:
+        made += times
         if took is None:
-            overdue += since > forecast
+            overdue += times * (since > forecast)
             continue
         error = took - forecast
-        settled += 1
-        exact += error == 0
-        within_one += abs(error) <= 1
-        error_sum += error
-        absolute_sum += abs(error)
+        settled += times
+        exact += times * (error == 0)
+        within_one += times * (abs(error) <= 1)
+        error_sum += times * error
+        absolute_sum += times * abs(error)
     return Forecasts(
         made=made,
         settled=settled,

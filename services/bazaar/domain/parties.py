@@ -77,8 +77,8 @@ class Member(NamedTuple):
 
 
 def new_code(chance: bytes) -> str:
-    """A code to be told, such as K7Q2-9XMD-04TB, from `CODE_BYTES` of chance."""
-    number = int.from_bytes(chance)
+    """A code to be told, such as K7Q2-9XMD-04TB, from `CODE_BYTES` of chance, of more than that from the first."""
+    number = int.from_bytes(chance[:CODE_BYTES])
     characters = "".join(CROCKFORD[number >> 5 * at & 31] for at in range(CODE_CHARACTERS))
     return "-".join(characters[at : at + 4] for at in range(0, CODE_CHARACTERS, 4))
 

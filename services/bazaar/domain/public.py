@@ -35,12 +35,12 @@ UNDER_WAY = Words("Sedang berlangsung.", "It is on now.")
 OVER = Words("Sudah berlalu.", "It is over.")
 
 REASONS = {
-    "holiday": Words("hari libur", "a holiday"),
-    "weather": Words("cuaca", "the weather"),
+    "holiday": Words("hari libur", "of a holiday"),
+    "weather": Words("cuaca", "of the weather"),
     "venue": Words("tempatnya tidak dapat dipakai", "the venue cannot be used"),
-    "organiser": Words("keputusan penyelenggara", "the organiser's decision"),
-    "safety": Words("keamanan", "safety"),
-    "series": Words("perubahan jadwal", "a change of the schedule"),
+    "organiser": Words("keputusan penyelenggara", "of a decision of the organiser"),
+    "safety": Words("keamanan", "of safety"),
+    "series": Words("perubahan jadwal", "of a change of the schedule"),
 }
 SETTINGS = {"physical": Words("bazar di lokasi", "on-site bazaar"), "online": Words("bazar daring", "online bazaar")}
 LINK_KINDS = {
@@ -151,7 +151,7 @@ def notice(
         reason = REASONS.get(cancelled_because or "")
         return Words(
             "Bazar ini dibatalkan" + (f" karena {reason.id}." if reason else "."),
-            "This bazaar is cancelled" + (f" because of {reason.en}." if reason else "."),
+            "This bazaar is cancelled" + (f" because {reason.en}." if reason else "."),
         )
     if moved_from and tuple(moved_from) != tuple(days):
         before, after = days_in_words(moved_from), days_in_words(days)

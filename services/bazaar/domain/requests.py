@@ -179,6 +179,10 @@ def approve(
 ) -> tuple[BazaarRequest, BazaarRequestDecided, DraftBazaar]:
     """It becomes a bazaar with this id. Raises `RequestUnfit` when that cannot be."""
     _require_decider(request, by, area)
+    if command.venue_type is None and request.venue_type is None:
+        raise RequestUnfit("The kelurahan did not say of which type the venue is; give venue_type, for example rusun.")
+    if command.venue is None and request.venue is None:
+        raise RequestUnfit("The kelurahan gave only the id of the venue; give its name in venue.")
     try:
         draft = DraftBazaar.model_validate(
             {

@@ -44,6 +44,12 @@ def groups_limited(bazaar: Bazaar) -> list[str]:
     return sorted({limit.group for limit in limits} | {cap.group for cap in bazaar.policy.caps})
 
 
+def front_decides(bazaar: Bazaar, free: Iterable[str]) -> bool:
+    """Whether the queue for free booths of these sites is walked once, from its front, until every booth is taken: then
+    nobody behind those who took them matters. Not where groups take turns, nor where reserves are filled first."""
+    return not bazaar.policy.groups_in_turn and not any(bazaar.site(site_id).reserves for site_id in free)
+
+
 def promote(
     bazaar: Bazaar,
     free: Mapping[str, Sequence[str]],

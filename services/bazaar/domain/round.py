@@ -20,6 +20,7 @@ from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from services.bazaar.allocation.problem import canonical_json
+from services.bazaar.allocation.stored import Solved
 from services.bazaar.domain import application as applications
 from services.bazaar.domain import ledger
 from services.bazaar.domain.application import Application, Step, Vendor, require_eligible
@@ -408,16 +409,6 @@ def draw_seed(bazaar: Bazaar, frozen: Round, seed: str, source: str) -> tuple[Ba
     )
     event = SeedDrawn(bazaar_id=bazaar.bazaar_id, round=frozen.number, seed=seed, source=source)
     return replace(bazaar, state="seeded", version=bazaar.version + 1), seeded, event
-
-
-class Solved(NamedTuple):
-    """What the solver and then the verifier made of a problem; no `findings` means correct."""
-
-    problem_sha256: str
-    result: bytes
-    served: int
-    waiting: int
-    findings: list[str]
 
 
 def publish(bazaar: Bazaar, seeded: Round, solved: Solved, now: datetime) -> tuple[Bazaar, Round, RoundPublished]:

@@ -24,8 +24,11 @@ async def set_groups(conn: Connection, series_id: UUID, command: SetGroups, *, n
 async def fix_group(conn: Connection, bazaar: Bazaar, *, now: datetime) -> Bazaar:
     """Give a bazaar that is being announced its turn, and admit the vendors of the group whose turn it is.
 
-    The bazaar is locked. One of no series, or of a series without groups, stays as it is.
+    The bazaar is locked. One of no series, or of a series without groups, stays as it is; so does one that was
+    announced at this moment, which has its turn.
     """
+    if bazaar.state not in ("draft", "tentative"):
+        return bazaar
     if bazaar.series_id is None or not (rotations := await store.find_rotations(conn, bazaar.series_id)):
         return bazaar
     await store.lock_turns(conn, bazaar.series_id)

@@ -1,17 +1,17 @@
 """Offers: remind, confirm, decline, release, lapse, and the next in rotation."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from services.bazaar.domain import application as domain
 from services.bazaar.domain import offers as timing
-from services.bazaar.domain.application import Application, ApplicationUnknown, Offer
+from services.bazaar.domain.application import Application, ApplicationUnknown, Offer, Step
 from services.bazaar.domain.bazaar import Bazaar, answer_until
 from services.bazaar.domain.growth import sites_named_by
 from services.bazaar.domain.offers import JUST_AFTER
-from services.bazaar.domain.rotation import RoundSoFar, groups_limited, promote
+from services.bazaar.domain.rotation import RoundSoFar, front_decides, groups_limited, promote
 from services.bazaar.handlers import tickets
 from services.bazaar.handlers.applications import keep
 from services.bazaar.handlers.swaps import void_swaps
@@ -30,6 +30,9 @@ LAPSE = "offers-lapse"
 
 REMIND = "offers-remind"
 """Kind of the timer that reminds of offers without an answer; its key is `<bazaar>/<moment>`."""
+
+FRONT_OF_QUEUE = 100
+"""So many and two for each booth are read of a queue of tens of thousands, where nobody behind them can matter."""
 
 
 async def confirm_booth(conn: Connection, application_id: UUID, *, now: datetime) -> None:
@@ -116,9 +119,25 @@ async def offer_free_booths(conn: Connection, bazaar: Bazaar, *, now: datetime) 
         for site_id, numbers in (await bazaars.find_free_booths(conn, bazaar.bazaar_id)).items()
         if site_id in in_time
     }
-    waiting = await store.find_waiting(conn, bazaar.bazaar_id, sites_named_by(bazaar, free)) if free else []
-    if not waiting:
+    if not free:
         return
+    booths = sum(map(len, free.values()))
+    front = FRONT_OF_QUEUE + 2 * booths if front_decides(bazaar, free) else None
+    steps = await _promotions(conn, bazaar, free, front, now=now)
+    if front is not None and len(steps) < booths:
+        # caps kept booths from those in front, or the queue ends there
+        steps = await _promotions(conn, bazaar, free, None, now=now)
+    await keep(conn, steps, now=now)
+    await set_offer_timers(conn, bazaar, [step.after.offer for step in steps if step.after.offer])
+
+
+async def _promotions(
+    conn: Connection, bazaar: Bazaar, free: Mapping[str, Sequence[str]], front: int | None, *, now: datetime
+) -> list[Step]:
+    """Offers of these free booths to those who are next; with `front`, of so many at the front of the queue."""
+    waiting = await store.find_waiting(conn, bazaar.bazaar_id, sites_named_by(bazaar, free), front)
+    if not waiting:
+        return []
     limited = groups_limited(bazaar)
     seated = await store.count_seated(conn, bazaar.bazaar_id, limited) if limited else []
     so_far = await round_so_far(conn, bazaar) if bazaar.policy.groups_in_turn else None
@@ -128,11 +147,7 @@ async def offer_free_booths(conn: Connection, bazaar: Bazaar, *, now: datetime) 
     promotions = await asyncio.to_thread(promote, bazaar, free, seated, waiting, so_far, persons, stands)
     by_id = {application.application_id: application for application in waiting}
     offers = [timing.make_offer(bazaar, one.site_id, one.booth, now, promoted=True) for one in promotions]
-    steps = [
-        domain.offer(by_id[one.application_id], bazaar, made) for one, made in zip(promotions, offers, strict=True)
-    ]
-    await keep(conn, steps, now=now)
-    await set_offer_timers(conn, bazaar, offers)
+    return [domain.offer(by_id[one.application_id], bazaar, made) for one, made in zip(promotions, offers, strict=True)]
 
 
 async def round_so_far(conn: Connection, bazaar: Bazaar) -> RoundSoFar:
@@ -144,18 +159,16 @@ async def round_so_far(conn: Connection, bazaar: Bazaar) -> RoundSoFar:
 async def release_erased(conn: Connection, bazaar: Bazaar, *, now: datetime) -> None:
     """Give back what erased people have not used of this bazaar, and offer it on. The bazaar is locked.
 
-    A booth that was confirmed costs no turn then: whoever is offered it has the turn.
+    A booth that was confirmed costs no turn then: whoever is offered it has the turn. Where it is too late for that the
+    booth stays, but nobody is left to swap with.
     """
-    left = [
-        step
-        for application in await store.lock_of_erased(conn, bazaar.bazaar_id)
-        if (step := domain.leave(application, bazaar, now)) is not None
-    ]
+    concerned = await store.lock_of_erased(conn, bazaar.bazaar_id)
+    left = [step for application in concerned if (step := domain.leave(application, bazaar, now)) is not None]
     if left:
-        gone = [step.after.application_id for step in left]
-        await store.remove_turns(conn, gone)
+        await store.remove_turns(conn, [step.after.application_id for step in left])
         await keep(conn, left, now=now)
-        await void_swaps(conn, bazaar, gone, now=now)
+    await void_swaps(conn, bazaar, [application.application_id for application in concerned], now=now)
+    if left:
         await offer_free_booths(conn, bazaar, now=now)
 
 

@@ -9,13 +9,14 @@ from itertools import islice
 from typing import TypeVar
 from uuid import UUID
 
+from services.bazaar.allocation.stored import Solved
 from services.bazaar.domain import ceremony
 from services.bazaar.domain import round as domain
 from services.bazaar.domain.application import Application, Step, drop
 from services.bazaar.domain.ceremony import PUBLIC_DRAW, DrawSeed
 from services.bazaar.domain.pseudonyms import SECRET_BYTES
 from services.bazaar.domain.receipts import Receipt, check_receipt, positions_beside
-from services.bazaar.domain.round import Freeze, Round, Solved
+from services.bazaar.domain.round import Freeze, Round
 from services.bazaar.handlers.applications import record_steps
 from services.bazaar.handlers.ceremonies import begin_ceremony
 from services.bazaar.handlers.offers import release_erased, set_round_timers
@@ -28,7 +29,7 @@ from shared.db import Connection
 from shared.events.bazaar import ApplicantQueued
 from shared.outbox import Fact, record
 
-ROWS_PER_STATEMENT = 2000
+ROWS_PER_STATEMENT = 500
 """A round of 100,000 is written in pieces of this size, so that the event loop is not held for long."""
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from services.bazaar.domain.application import Application, ApplicationUnknown
 from services.bazaar.domain.bazaar import Bazaar
 from services.bazaar.domain.offers import JUST_AFTER
 from services.bazaar.domain.rotation import groups_limited
-from services.bazaar.domain.swaps import Because, ProposeSwap, Swap, SwapDeclinedBefore, SwapNotOpen
+from services.bazaar.domain.swaps import Because, ProposeSwap, Swap, SwapDeclinedBefore, SwapNotOpen, SwapUnknown
 from services.bazaar.handlers import tickets
 from services.bazaar.handlers.applications import keep
 from services.bazaar.store import applications, bazaars
@@ -71,8 +71,11 @@ async def refuse_swap(conn: Connection, swap_id: UUID, *, now: datetime) -> Swap
 
 
 async def lapse_swap(conn: Connection, key: str, now: datetime) -> None:
-    """Timer: nobody answered, or no officer decided, in time."""
-    bazaar, swap = await _lock(conn, UUID(key))
+    """Timer: nobody answered, or no officer decided, in time. Nothing, where the swap went with an erased person."""
+    try:
+        bazaar, swap = await _lock(conn, UUID(key))
+    except SwapUnknown:
+        return
     if swap.state in domain.OPEN and now > domain.until(swap):
         await store.save_swap(conn, domain.lapse(swap, now))
         await _tell(conn, bazaar, swap, [swap.proposer_id, swap.other_id], "lapsed", now=now)

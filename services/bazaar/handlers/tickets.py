@@ -17,6 +17,7 @@ from services.bazaar.handlers.applications import keep
 from services.bazaar.store import applications, bazaars
 from services.bazaar.store import tickets as store
 from services.bazaar.store.tickets import SigningKey
+from shared import families
 from shared.crypto import Sealer
 from shared.db import Connection
 from shared.ids import new_id
@@ -40,8 +41,10 @@ def issuer(sealer: Sealer) -> TimerHandler:
     """The handler of the timer, with what opens the signing key."""
 
     async def issue_due(conn: Connection, key: str, now: datetime) -> None:
-        """Timer: sign the ticket that an application should have now, if it has not got it."""
+        """Timer: sign the ticket that an application should have now, if it has not got it. None for the erased."""
         application = await applications.lock_application(conn, UUID(key))
+        if await families.find_erased(conn, [application.vendor_id]):
+            return
         bazaar = await bazaars.find_bazaar(conn, application.bazaar_id)
         last = (await store.find_last_tickets(conn, [application.application_id])).get(application.application_id)
         declined = await store.find_declined_days(conn, application.application_id)

@@ -21,6 +21,8 @@ from services.bazaar.numbering.round import (
     Traits,
     number_round,
     number_round_in_order,
+    number_stored,
+    number_stored_in_order,
 )
 from services.bazaar.numbering.site import Needs, Place, Seat, SiteMalformed, SiteStands, Stand
 from services.bazaar.numbering.solve import Numbering, number_in_order, number_site
@@ -43,4 +45,6 @@ __all__ = [
     "number_round",
     "number_round_in_order",
     "number_site",
+    "number_stored",
+    "number_stored_in_order",
 ]

@@ -1,5 +1,6 @@
 """The numbers of a whole round: each site by itself, of those the rule served there."""
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -53,6 +54,20 @@ def number_round(floor: Floor, served: Sequence[Served]) -> list[SiteNumbers]:
 def number_round_in_order(floor: Floor, served: Sequence[Served], because: str) -> list[SiteNumbers]:
     """The numbers in the order of the rule, but for needs, and why it was done so."""
     return [_numbers(site_id, site, number_in_order(site, because)) for site_id, site in _sites(floor, served).items()]
+
+
+def number_stored(result: bytes, floor: Floor) -> list[SiteNumbers]:
+    """The numbers of those whom a stored result serves."""
+    return number_round(floor, _served(result))
+
+
+def number_stored_in_order(result: bytes, floor: Floor, because: str) -> list[SiteNumbers]:
+    """The same by the order of the rule alone."""
+    return number_round_in_order(floor, _served(result), because)
+
+
+def _served(result: bytes) -> list[Served]:
+    return [Served(seat["applicant"], seat["pool"]) for seat in json.loads(result)["served"]]
 
 
 def still_free(numbers: SiteNumbers, free: Mapping[str, Sequence[str]]) -> bool:

@@ -1,5 +1,6 @@
 """Rows of applications: one at a time, many in one statement, and as they are shown."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
@@ -115,7 +116,7 @@ async def lock_in_state(conn: Connection, bazaar_id: UUID, state: str) -> list[A
         bazaar_id,
         state,
     )
-    return [_application(row) for row in rows]
+    return await _many(rows)
 
 
 async def lock_expired_offers(conn: Connection, bazaar_id: UUID, now: datetime) -> list[Application]:
@@ -174,24 +175,28 @@ async def leave_booth(conn: Connection, application_id: UUID) -> None:
     await conn.execute("UPDATE application SET state = 'released' WHERE application_id = $1", application_id)
 
 
-async def find_waiting(conn: Connection, bazaar_id: UUID, site_ids: Sequence[str]) -> list[Application]:
-    """Who waits and named one of these sites, in the order of the stored queue, and may be offered a booth.
+async def find_waiting(
+    conn: Connection, bazaar_id: UUID, site_ids: Sequence[str], limit: int | None = None
+) -> list[Application]:
+    """Who waits and named one of these sites, in the order of the stored queue, and may be offered a booth; with a
+    limit, those of so many at its front.
 
     Not so the suspended, the erased, and whoever was offered a booth of this bazaar already under another id; nor who
     wants to stand with others or not at all, while one of those waits too: a single booth is not what they asked for.
     They leave the queue only under their bazaar's lock, which the caller holds.
     """
-    rows = await conn.fetch(FIND_WAITING, bazaar_id, list(site_ids))
-    return [_application(row) for row in rows]
+    rows = await conn.fetch(FIND_WAITING, bazaar_id, list(site_ids), limit)
+    return await _many(rows)
 
 
 FIND_WAITING = """
 SELECT a.application_id, a.bazaar_id, a.vendor_id, a.version, a.state, a.choices, a.applied_at, a.groups, a.place,
     a.site_id, a.booth, a.respond_by, a.promoted, a.remind_at, a.release_by, a.origin, a.party_id, a.needs,
     a.pseudonym
-FROM application AS a LEFT JOIN family AS p ON p.vendor_id = a.vendor_id
-WHERE a.bazaar_id = $1 AND a.state = 'queued' AND a.site_ids && $2::text[]
-    AND NOT EXISTS (SELECT FROM erased_vendor AS e WHERE e.vendor_id = a.vendor_id)
+FROM (SELECT * FROM application WHERE bazaar_id = $1 AND state = 'queued' AND site_ids && $2::text[]
+    ORDER BY place LIMIT $3) AS a
+LEFT JOIN family AS p ON p.vendor_id = a.vendor_id
+WHERE NOT EXISTS (SELECT FROM erased_vendor AS e WHERE e.vendor_id = a.vendor_id)
     AND NOT EXISTS (SELECT FROM suspension AS s WHERE s.vendor_id = a.vendor_id)
     AND NOT EXISTS (SELECT FROM party JOIN application AS m USING (party_id) WHERE party.party_id = a.party_id
         AND party.if_apart = 'none' AND m.application_id <> a.application_id AND m.state = 'queued')
@@ -203,6 +208,11 @@ WHERE a.bazaar_id = $1 AND a.state = 'queued' AND a.site_ids && $2::text[]
         WHERE m.person_id = p.person_id AND (s.vendor_id IS NOT NULL OR o.application_id IS NOT NULL)))
 ORDER BY a.place
 """
+
+
+async def _many(rows: Sequence[Record]) -> list[Application]:
+    # in a thread: with tens of thousands of rows the event loop would stand still
+    return await asyncio.to_thread(lambda: [_application(row) for row in rows])
 
 
 def _application(row: Record) -> Application:
@@ -323,6 +333,7 @@ async def find_turned(conn: Connection, bazaar_id: UUID) -> list[str]:
     """
     rows = await conn.fetch(
         "SELECT coalesce(a.pseudonym, a.application_id::text) AS name FROM application AS a WHERE a.bazaar_id = $1 "
+        "AND a.site_id IS NOT NULL "
         "AND (a.state IN ('offered', 'confirmed', 'lapsed', 'attended', 'missed') OR a.state = 'released' "
         "AND EXISTS (SELECT FROM turn AS t WHERE t.application_id = a.application_id))",
         bazaar_id,
@@ -417,7 +428,10 @@ SHOW_APPLICATIONS = """
 SELECT a.application_id, a.bazaar_id, a.vendor_id, a.state, a.choices, a.applied_at, a.ineligible_because, a.because,
     a.ahead, a.forecast_round, a.site_id, a.booth, a.respond_by, a.promoted, a.release_by, a.origin, a.needs,
     a.party_id, a.pseudonym, (a.seat ->> 'phase')::int AS phase, b.name AS bazaar_name,
-    coalesce(site.days, b.days) AS days, b.days AS bazaar_days, b.state AS bazaar_state,
+    ARRAY(SELECT d FROM unnest(coalesce(site.days, b.days)) AS d WHERE NOT EXISTS (
+        SELECT FROM added_day AS added WHERE added.application_id = a.application_id AND added.day = d
+            AND added.declined_at IS NOT NULL) ORDER BY d) AS days,
+    (coalesce(site.days, b.days))[1] AS first_day, b.release_hours, b.days AS bazaar_days, b.state AS bazaar_state,
     b.cancelled_because, site.name AS site_name,
     (SELECT count(*) FROM application AS q WHERE q.bazaar_id = a.bazaar_id AND q.state = 'queued') AS waiting,
     (SELECT count(*) FROM application AS q WHERE q.bazaar_id = a.bazaar_id AND q.state = 'queued'
