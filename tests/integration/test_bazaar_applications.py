@@ -170,3 +170,25 @@ async def test_a_bazaar_is_announced_once(fair: Fair) -> None:
     fair.clock.moment = CLOSING
     late = await fair.draft()
     assert await fair.refused(f"/v1/bazaars/{late}/announce") == (409, "closing-passed")
+
+
+async def test_officers_see_who_applied_page_by_page_and_by_state(fair: Fair) -> None:
+    bazaar_id = await fair.announce([site("one", booths=2)])
+    applications = await fair.apply_all(bazaar_id, await fair.register(5))
+    await fair.done(f"/v1/applications/{applications[0]}/withdraw")
+    seen: list[str] = []
+    after = ""
+    while True:
+        shown = await fair.shown(f"/v1/bazaars/{bazaar_id}/applications?limit=2{after}")
+        seen += [row["application_id"] for row in shown["items"]]
+        if shown["next"] is None:
+            break
+        after = f"&after={shown['next']}"
+    assert seen == applications
+    received = await fair.shown(f"/v1/bazaars/{bazaar_id}/applications?state=received")
+    assert [row["application_id"] for row in received["items"]] == applications[1:]
+    await fair.allocate(bazaar_id)
+    offered = (await fair.shown(f"/v1/bazaars/{bazaar_id}/applications?state=offered"))["items"]
+    assert sorted(row["booth"] for row in offered) == ["A01", "A02"]
+    assert (await fair.get(f"/v1/bazaars/{bazaar_id}/applications", token=fair.officer("31.72"))).status_code == 403
+    assert (await fair.get(f"/v1/bazaars/{bazaar_id}/applications?state=lost")).status_code == 422

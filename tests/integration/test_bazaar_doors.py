@@ -490,6 +490,7 @@ DOORS = [
     *(
         door(f"GET {B}/{noun}", HERE, maker)
         for noun, maker in {
+            "applications": a_full_one,
             "check-ins": the_day,
             "check-ins/flagged": the_day,
             "gate/list": the_day,

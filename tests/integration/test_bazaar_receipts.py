@@ -248,7 +248,7 @@ async def test_the_command_replays_every_round_and_names_what_was_altered(
     command = ["rounds", "replay", "--database", fresh.dsn]
     ran = await asyncio.to_thread(runner.invoke, app, command)
     assert (ran.exit_code, ran.stdout) == (0, "")
-    assert "1 rounds, 1 of them decided, 2 applicants in all" in ran.stderr
+    assert "rounds: 1, decided: 1, applicants in all: 2" in ran.stderr
     async with fair.database.transaction() as conn:
         await conn.execute("UPDATE allocation_round SET result = result || '\\x20'::bytea")
     ran = await asyncio.to_thread(runner.invoke, app, [*command, "--bazaar", bazaar_id])

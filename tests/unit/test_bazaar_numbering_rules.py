@@ -28,7 +28,7 @@ CATEGORIES = ("food-drink", "fashion-craft", "meals-household", "health")
 
 def row(number: int, **more: object) -> tuple[Stand, ...]:
     """So many stands of two a tent, without a plan."""
-    return tuple(Stand(f"A{at + 1:02d}", at // 2 + 1, **more) for at in range(number))  # type: ignore[arg-type]
+    return tuple(Stand(f"A{at + 1:02d}", at // 2 + 1, **more) for at in range(number))  # type: ignore[arg-type]  # fields of a Stand
 
 
 def hall(rows: int, tents: int) -> tuple[Stand, ...]:

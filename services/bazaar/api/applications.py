@@ -8,8 +8,8 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from pydantic import AfterValidator, Field, model_validator
 
-from services.bazaar.api.access import require_side, require_vendor_side
-from services.bazaar.domain.application import Need, Origin
+from services.bazaar.api.access import require_organiser, require_side, require_vendor_side
+from services.bazaar.domain.application import ApplicationState, Need, Origin
 from services.bazaar.domain.bazaar import Exact, SiteId
 from services.bazaar.domain.explanation import Company, Situation, Standing, explain, tell
 from services.bazaar.domain.ledger import Adjustment, in_force
@@ -171,8 +171,24 @@ async def show_application(edge: EdgeDep, application_id: UUID) -> dict[str, Any
     return {**shown, "appeals": objections}
 
 
-@router.get("/vendors/{vendor_id}/applications")
+@router.get("/bazaars/{bazaar_id}/applications")
 async def list_applications(
+    edge: EdgeDep,
+    bazaar_id: UUID,
+    state: ApplicationState | None = None,
+    after: After = None,
+    limit: Limit = LIMIT_DEFAULT,
+) -> dict[str, Any]:
+    """Who applied to a bazaar and how each stands, for its officers: the whole list, or those of one state."""
+    last = read_cursor(after, UUID) if after else None
+    async with edge.read() as conn:
+        await require_organiser(conn, edge.caller, bazaar_id)
+        rows = await store.list_applications(conn, bazaar_id, state, last, limit)
+    return page(rows, limit, lambda row: row["application_id"])
+
+
+@router.get("/vendors/{vendor_id}/applications")
+async def list_applications_of(
     edge: EdgeDep, vendor_id: UUID, after: After = None, limit: Limit = LIMIT_DEFAULT
 ) -> dict[str, Any]:
     """Applications of a vendor, by any of its ids, the latest first, each with how it stands and why."""

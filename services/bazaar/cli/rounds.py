@@ -42,12 +42,12 @@ def replay(
     wrong = [one for one in replays if one.findings]
     if wrong:
         typer.echo(_table(wrong))
-        console.print(f"[red]{len(wrong)} of {len(replays)} rounds[/] are not as they were published.")
+        console.print(f"[red]not as published[/]: {len(wrong)} of {len(replays)} rounds.")
         raise typer.Exit(EXIT_WRONG)
     decided = sum(one.decided for one in replays)
     console.print(
-        f"[green]as published[/]: {len(replays)} rounds, {decided} of them decided, "
-        f"{sum(one.applicants for one in replays)} applicants in all.",
+        f"[green]as published[/]: rounds: {len(replays)}, decided: {decided}, "
+        f"applicants in all: {sum(one.applicants for one in replays)}.",
         highlight=False,
     )
 

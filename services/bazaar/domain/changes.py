@@ -1,9 +1,9 @@
 """A bazaar does not take place, or is held on other days: what that means for it and for everyone who applied.
 
 Nobody pays for it with a turn. Of a cancelled bazaar every turn is given back, also that of an offer left to lapse or
-of a booth given back late, since nobody was kept from anything; only who has stood at its booth has had its turn. Of
-one that is moved, booths stay with those who confirmed them; who cannot come on the new days gives the booth back at no
-cost.
+of a booth given back late, since nobody was kept from anything; only who has stood at its booth has had its turn,
+and whoever was missed at the gate before stays missed: the bazaar was there, it was not. Of one that is moved, booths
+stay with those who confirmed them; who cannot come on the new days gives the booth back at no cost.
 """
 
 from collections.abc import Mapping

@@ -424,6 +424,24 @@ async def list_applications_of(
     return [dict(row) for row in await conn.fetch(SHOW_APPLICATIONS, [row["application_id"] for row in rows])]
 
 
+async def list_applications(
+    conn: Connection, bazaar_id: UUID, state: str | None, after: UUID | None, limit: int
+) -> list[dict[str, Any]]:
+    """Applications to a bazaar, of one state where it is named, the first made first; one more than `limit` where there
+    are more."""
+    rows = await conn.fetch(
+        "SELECT application_id, vendor_id, state, origin, choices, needs, party_id, applied_at, ineligible_because, "
+        "site_id, booth, respond_by, promoted FROM application "
+        "WHERE bazaar_id = $1 AND ($2::text IS NULL OR state = $2) AND ($3::uuid IS NULL OR application_id > $3) "
+        "ORDER BY application_id LIMIT $4",
+        bazaar_id,
+        state,
+        after,
+        limit + 1,
+    )
+    return [dict(row) for row in rows]
+
+
 SHOW_APPLICATIONS = """
 SELECT a.application_id, a.bazaar_id, a.vendor_id, a.state, a.choices, a.applied_at, a.ineligible_because, a.because,
     a.ahead, a.forecast_round, a.site_id, a.booth, a.respond_by, a.promoted, a.release_by, a.origin, a.needs,
