@@ -62,7 +62,7 @@ down: setup  ## Stop what `make up` started; the data stays in var/
 	@$(BIN)/lapak down
 
 test: setup  ## Run all tests, two files at a time (on Apache Kafka where Java 17+ and Maven are there)
-	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/pytest -n 2 --dist loadfile
 
 check: setup  ## Lint, format, types, import contracts, event contracts
 	@$(SAY) "ruff check"; $(BIN)/ruff check
