@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from services.bazaar.domain.bazaar import Policy
+from services.bazaar.domain.policy import Policy
 from services.bazaar.domain.preview import PreviewTooSlow
 from services.bazaar.handlers.previews import preview_policy
 from services.bazaar.previewing import preview_apart

@@ -6,7 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from services.bazaar.domain.application import Application, Offer, Vendor
-from services.bazaar.domain.bazaar import Bazaar, BazaarState, Policy, Site
+from services.bazaar.domain.bazaar import Bazaar, BazaarState, Site
+from services.bazaar.domain.policy import Policy
 
 NOW = datetime(2023, 3, 13, 10, 0, tzinfo=UTC)
 CLOSING = datetime(2023, 3, 13, 10, 0, tzinfo=UTC)

@@ -26,7 +26,8 @@ from services.bazaar.domain.application import (
     require_eligible,
     withdraw,
 )
-from services.bazaar.domain.bazaar import ApplicationsClosed, BazaarState, Policy
+from services.bazaar.domain.bazaar import ApplicationsClosed, BazaarState
+from services.bazaar.domain.policy import Policy
 from tests.unit.bazaar import CLOSING, RESPOND_BY, a_bazaar, a_site, a_vendor, an_application, an_offer
 
 MICROSECOND = timedelta(microseconds=1)

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from services.bazaar.domain.application import Application
-from services.bazaar.domain.bazaar import BazaarState, SeatLimit, WrongMoment, offers_end_at
+from services.bazaar.domain.bazaar import BazaarState, WrongMoment, offers_end_at
 from services.bazaar.domain.changes import (
     CancelBazaar,
     MoveBazaar,
@@ -20,6 +20,7 @@ from services.bazaar.domain.changes import (
     reschedule,
 )
 from services.bazaar.domain.offers import make_offer, release_by
+from services.bazaar.domain.policy import SeatLimit
 from services.bazaar.domain.rotation import SeatedCount
 from services.bazaar.domain.swaps import (
     NotSwappable,

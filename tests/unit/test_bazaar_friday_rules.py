@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from services.bazaar.domain.bazaar import Admission, BazaarState, Policy
+from services.bazaar.domain.bazaar import BazaarState
 from services.bazaar.domain.fridays import (
     CategoryInNoGroup,
     EarlierPlanned,
@@ -28,6 +28,7 @@ from services.bazaar.domain.fridays import (
     set_groups,
     take_turn,
 )
+from services.bazaar.domain.policy import Admission, Policy
 from shared.errors import Refused
 
 FRIDAY = date(2021, 9, 17)

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from services.bazaar.domain.application import Step, VendorUnknown
-from services.bazaar.domain.bazaar import Policy
 from services.bazaar.domain.interests import (
     ALREADY_APPLIED,
     CATEGORY_CHANGED,
@@ -30,6 +29,7 @@ from services.bazaar.domain.interests import (
     remind,
     remind_at,
 )
+from services.bazaar.domain.policy import Policy
 from tests.unit.bazaar import CLOSING, a_bazaar, a_site, a_vendor
 
 NOW = CLOSING - timedelta(days=5)

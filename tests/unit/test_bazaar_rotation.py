@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from services.bazaar.allocation.problem import canonical_json
 from services.bazaar.domain.application import Application
-from services.bazaar.domain.bazaar import Bazaar, GroupCap, Level, Policy, SeatLimit, Site
+from services.bazaar.domain.bazaar import Bazaar, Site
+from services.bazaar.domain.policy import GroupCap, Level, Policy, SeatLimit
 from services.bazaar.domain.rotation import Promotion, RoundSoFar, SeatedCount, front_decides, promote
 from tests.unit.bazaar import a_bazaar, a_site, an_application
 

@@ -16,9 +16,10 @@ from services.bazaar.allocation import read_problem
 from services.bazaar.allocation.problem import canonical_json
 from services.bazaar.allocation.stored import Solved, solve_stored
 from services.bazaar.domain.application import Vendor
-from services.bazaar.domain.bazaar import Bazaar, GroupCap, Level, Policy, SeatLimit, WrongMoment, offers_end_at
+from services.bazaar.domain.bazaar import Bazaar, WrongMoment, offers_end_at
 from services.bazaar.domain.ceremony import DrawSeed
 from services.bazaar.domain.ledger import Adjustment
+from services.bazaar.domain.policy import GroupCap, Level, Policy, SeatLimit
 from services.bazaar.domain.pseudonyms import pseudonym
 from services.bazaar.domain.receipts import grow
 from services.bazaar.domain.round import (

@@ -12,7 +12,6 @@ from services.bazaar.domain.bazaar import (
     BazaarUnknown,
     ClosingPassed,
     DraftBazaar,
-    SeatLimit,
     WrongMoment,
     announce,
     answer_until,
@@ -20,6 +19,7 @@ from services.bazaar.domain.bazaar import (
     offers_end_at,
     require_open,
 )
+from services.bazaar.domain.policy import SeatLimit
 from tests.unit.bazaar import CLOSING, KARANG_ANYAR, a_bazaar
 
 MICROSECOND = timedelta(microseconds=1)

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.bazaar.domain.application import Suspended, leave, require_eligible
-from services.bazaar.domain.bazaar import OFFER_WINDOW_MIN, BazaarState, Policy, offers_end_at
+from services.bazaar.domain.bazaar import OFFER_WINDOW_MIN, BazaarState, offers_end_at
+from services.bazaar.domain.policy import Policy
 from services.bazaar.domain.rotation import promote
 from services.bazaar.domain.round import SAME_PERSON, Candidate, freeze
 from services.notify.domain import Cause, Draft, Lane, told_once

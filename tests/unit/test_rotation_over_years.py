@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 
 from services.bazaar.allocation import read_problem, result_to_json, solve, verify
 from services.bazaar.domain.application import Application, Offer, Vendor, confirm, decline, lapse, offer
-from services.bazaar.domain.bazaar import Bazaar, Level, Policy
+from services.bazaar.domain.bazaar import Bazaar
+from services.bazaar.domain.policy import Level, Policy
 from services.bazaar.domain.rotation import Promotion, RoundSoFar, promote
 from services.bazaar.domain.round import (
     Candidate,

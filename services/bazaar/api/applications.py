@@ -10,10 +10,10 @@ from pydantic import AfterValidator, Field, model_validator
 
 from services.bazaar.api.access import require_organiser, require_side, require_vendor_side
 from services.bazaar.domain.application import ApplicationState, Need, Origin
-from services.bazaar.domain.bazaar import Exact, SiteId
 from services.bazaar.domain.explanation import Company, Situation, Standing, explain, tell
 from services.bazaar.domain.ledger import Adjustment, in_force
 from services.bazaar.domain.offers import release_deadline
+from services.bazaar.domain.values import Exact, SiteId
 from services.bazaar.domain.wording import Words
 from services.bazaar.handlers import applications as handlers
 from services.bazaar.handlers import offers

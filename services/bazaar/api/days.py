@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 from services.bazaar.api.access import require_organiser
-from services.bazaar.domain.bazaar import Exact
+from services.bazaar.domain.values import Exact
 from services.bazaar.handlers import days as handlers
 from shared.db import Connection
 from shared.http import EdgeDep

@@ -13,8 +13,9 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 from services.bazaar.api.access import require_not_own, require_organiser
-from services.bazaar.domain.bazaar import BazaarUnknown, Exact, SiteId
+from services.bazaar.domain.bazaar import BazaarUnknown
 from services.bazaar.domain.gate import SCANS_MAX, Gate, SyncScans, site_of
+from services.bazaar.domain.values import Exact, SiteId
 from services.bazaar.handlers import gate as handlers
 from services.bazaar.store import applications, bazaars
 from services.bazaar.store import days as store

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Response
 
 from services.bazaar.api.access import require_vendor_side
 from services.bazaar.api.applications import VendorNotNamed
-from services.bazaar.domain.bazaar import Day, Exact
 from services.bazaar.domain.explanation import ineligible_in_words
 from services.bazaar.domain.interests import DeclareInterest, Interest, InterestState
+from services.bazaar.domain.values import Day, Exact
 from services.bazaar.handlers import interests as handlers
 from services.bazaar.store import interests as store
 from shared import families

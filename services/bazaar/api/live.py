@@ -7,8 +7,9 @@ from fastapi import APIRouter, Response
 
 from services.bazaar.api.access import require_organiser
 from services.bazaar.domain import live as domain
-from services.bazaar.domain.bazaar import BazaarUnknown, SiteId
+from services.bazaar.domain.bazaar import BazaarUnknown
 from services.bazaar.domain.live import SetProgramme
+from services.bazaar.domain.values import SiteId
 from services.bazaar.handlers import live as handlers
 from services.bazaar.store import bazaars
 from services.bazaar.store import live as store

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 from services.bazaar.api.access import require_side
-from services.bazaar.domain.bazaar import Exact
+from services.bazaar.domain.values import Exact
 from services.bazaar.handlers import growth, offers
 from services.bazaar.store import applications as store
 from shared.db import Connection

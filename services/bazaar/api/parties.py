@@ -9,8 +9,8 @@ from pydantic_core import from_json, to_json
 
 from services.bazaar.api.access import require_side
 from services.bazaar.api.applications import PartyCode
-from services.bazaar.domain.bazaar import Exact
 from services.bazaar.domain.parties import SIZE_MAX, IfApart, NotInParty, new_code
+from services.bazaar.domain.values import Exact
 from services.bazaar.handlers import parties as handlers
 from services.bazaar.store import applications
 from services.bazaar.store import parties as store

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Query, Response
 from pydantic import Field, StrictInt
 
 from services.bazaar.api.access import require_organiser
-from services.bazaar.domain.bazaar import Exact, PolicyChoice, PolicyCode
 from services.bazaar.domain.policies import DefinePolicy, NamedPolicy
+from services.bazaar.domain.policy import PolicyChoice, PolicyCode
 from services.bazaar.domain.preview import SEEDS_MAX
+from services.bazaar.domain.values import Exact
 from services.bazaar.handlers import policies as handlers
 from services.bazaar.handlers.previews import preview_policy
 from services.bazaar.previewing import preview_apart

@@ -15,8 +15,8 @@ from jinja2 import Environment, FileSystemLoader
 from pydantic_core import from_json, to_json
 
 from services.bazaar.api.access import is_own, require_organiser, require_side
-from services.bazaar.domain.bazaar import Exact
 from services.bazaar.domain.sales import Origin, ReportSales, SalesLinkInvalid
+from services.bazaar.domain.values import Exact
 from services.bazaar.handlers import sales as handlers
 from services.bazaar.store import applications, bazaars
 from services.bazaar.store import sales as store

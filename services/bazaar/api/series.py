@@ -7,8 +7,8 @@ from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
 from services.bazaar.api.access import known_caller, own_area, require_officer_of
-from services.bazaar.domain.bazaar import Day, Exact
 from services.bazaar.domain.series import DescribeSeries, SeriesUnknown
+from services.bazaar.domain.values import Day, Exact
 from services.bazaar.handlers import series as handlers
 from services.bazaar.store import series as store
 from shared.db import Connection

@@ -6,8 +6,8 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 
 from services.bazaar.api.access import require_officer_of, require_organiser
-from services.bazaar.domain.bazaar import SiteId
 from services.bazaar.domain.showcases import FillShowcase, SetShowcase
+from services.bazaar.domain.values import SiteId
 from services.bazaar.handlers import showcases as handlers
 from shared.db import Connection
 from shared.http import EdgeDep

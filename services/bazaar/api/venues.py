@@ -9,9 +9,10 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response, UploadFile
 
 from services.bazaar.api.access import require_officer_of, require_organiser
-from services.bazaar.domain.bazaar import BazaarUnknown, SiteId
+from services.bazaar.domain.bazaar import BazaarUnknown
 from services.bazaar.domain.drawings import Form, Marks, draw
 from services.bazaar.domain.plans import DrawPlan, Plan, PlanUnknown, StandNumber, UsePlan, document
+from services.bazaar.domain.values import SiteId
 from services.bazaar.domain.venues import DescribeVenue, EditVenue, Kind, PhotoUnknown, RetireVenue, Venue
 from services.bazaar.handlers import venues as handlers
 from services.bazaar.store import bazaars

@@ -13,8 +13,9 @@ from uuid import UUID
 from pydantic import StringConstraints, model_validator
 
 from services.bazaar.domain.application import Application, Step
-from services.bazaar.domain.bazaar import Bazaar, Day, Exact
+from services.bazaar.domain.bazaar import Bazaar
 from services.bazaar.domain.ledger import NO_SHOW_FADES_DAYS, NO_SHOW_WAIT_DAYS, Adjustment
+from services.bazaar.domain.values import Day, Exact
 from shared.clock import day_in_jakarta
 from shared.errors import Forbidden, NotFound, Refused
 from shared.events.bazaar import AppealDecided, AppealFiled

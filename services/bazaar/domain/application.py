@@ -13,8 +13,9 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from services.bazaar.domain.bazaar import Admission, Bazaar, Policy, answer_until, require_open
+from services.bazaar.domain.bazaar import Bazaar, answer_until, require_open
 from services.bazaar.domain.explanation import RoundWords
+from services.bazaar.domain.policy import Admission, Policy
 from shared.errors import NotFound, Refused
 from shared.events.bazaar import (
     ApplicantQueued,

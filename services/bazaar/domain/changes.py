@@ -14,8 +14,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from services.bazaar.domain.application import SEATED, Application, ApplicationState, Step
-from services.bazaar.domain.bazaar import Bazaar, Day, Exact, Site, SiteId, WrongMoment, answer_until, offers_end_at
+from services.bazaar.domain.bazaar import Bazaar, Site, WrongMoment, answer_until, offers_end_at
 from services.bazaar.domain.offers import release_by, remind_at
+from services.bazaar.domain.values import Day, Exact, SiteId
 from shared.clock import day_in_jakarta
 from shared.errors import Refused
 from shared.events.bazaar import ApplicationCancelled, ApplicationRescheduled, BazaarCancelled, BazaarMoved

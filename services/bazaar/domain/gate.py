@@ -19,9 +19,11 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
 from services.bazaar.domain.application import Application, Offer, Step, Vendor, require_eligible
-from services.bazaar.domain.bazaar import Bazaar, Exact, Policy, Site
+from services.bazaar.domain.bazaar import Bazaar, Site
 from services.bazaar.domain.days import NotABazaarDay, booth_given_away
 from services.bazaar.domain.ledger import Standing
+from services.bazaar.domain.policy import Policy
+from services.bazaar.domain.values import Exact
 from shared.clock import JAKARTA, day_in_jakarta
 from shared.errors import NotFound, Refused
 from shared.events.bazaar import ApplicationReceived, BoothConfirmed

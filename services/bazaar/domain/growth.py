@@ -16,19 +16,9 @@ from typing import Annotated, Self
 from pydantic import Field, StrictInt, model_validator
 
 from services.bazaar.domain.application import Application, Step
-from services.bazaar.domain.bazaar import (
-    BOOTHS_MAX,
-    BOOTHS_PER_TENT,
-    Bazaar,
-    Booth,
-    Day,
-    Exact,
-    SeatLimit,
-    Site,
-    SiteDraft,
-    SiteId,
-    WrongMoment,
-)
+from services.bazaar.domain.bazaar import BOOTHS_PER_TENT, Bazaar, Booth, Site, SiteDraft, WrongMoment
+from services.bazaar.domain.policy import SeatLimit
+from services.bazaar.domain.values import BOOTHS_MAX, Day, Exact, SiteId
 from shared.clock import day_in_jakarta
 from shared.errors import Refused
 from shared.events.bazaar import BazaarGrown, BoothDaysAdded

@@ -16,7 +16,8 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, model_validator
 
 from services.bazaar.domain.application import Need, Step, Vendor, VendorUnknown, apply
-from services.bazaar.domain.bazaar import Bazaar, Day, Exact, Setting, Site
+from services.bazaar.domain.bazaar import Bazaar, Setting, Site
+from services.bazaar.domain.values import Day, Exact
 from shared.clock import JAKARTA, day_in_jakarta
 from shared.errors import NotFound, Refused
 from shared.events.bazaar import InterestExpiring

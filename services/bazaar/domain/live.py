@@ -12,8 +12,9 @@ from uuid import UUID
 
 from pydantic import Field, StrictInt, model_validator
 
-from services.bazaar.domain.bazaar import Bazaar, BazaarUnknown, Day, Exact, Label, WrongMoment
+from services.bazaar.domain.bazaar import Bazaar, BazaarUnknown, WrongMoment
 from services.bazaar.domain.storefronts import Url, require_link
+from services.bazaar.domain.values import Day, Exact, Label
 from services.bazaar.marketplaces import STREAM_HOSTS
 from shared.clock import JAKARTA
 from shared.errors import Refused

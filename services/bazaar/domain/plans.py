@@ -16,7 +16,8 @@ import shapely
 from pydantic import Field, StrictBool, StrictInt, StringConstraints, model_validator
 from shapely import Polygon, STRtree, affinity
 
-from services.bazaar.domain.bazaar import BOOTHS_MAX, BOOTHS_PER_TENT, BoothKind, Exact, Label, Site
+from services.bazaar.domain.bazaar import BOOTHS_PER_TENT, BoothKind, Site
+from services.bazaar.domain.values import BOOTHS_MAX, Exact, Label
 from shared.errors import NotFound, Refused
 
 METRES_MAX = 500.0

@@ -9,7 +9,9 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from services.bazaar.domain.bazaar import DraftBazaar, Exact, Policy, PolicyCode, SeatLimit, Site, SiteDraft
+from services.bazaar.domain.bazaar import DraftBazaar, Site, SiteDraft
+from services.bazaar.domain.policy import Policy, PolicyCode, SeatLimit, require_limits
+from services.bazaar.domain.values import Exact
 from shared.errors import Conflict, NotFound
 from shared.events.values import AreaCode
 
@@ -46,15 +48,7 @@ class PolicyDocument(Exact):
 
     @model_validator(mode="after")
     def _keep_limits_together(self) -> Self:
-        if len({limit.group for limit in (*self.site_reserves, *self.site_caps)}) > 1:
-            raise ValueError("site_reserves and site_caps name one group between them")
-        for limits in (self.site_reserves, self.site_caps):
-            if len({limit.value for limit in limits}) < len(limits):
-                raise ValueError("site_reserves or site_caps name one value twice")
-        most = {cap.value: cap.seats for cap in self.site_caps}
-        for reserve in self.site_reserves:
-            if reserve.seats > most.get(reserve.value, reserve.seats):
-                raise ValueError(f"site_reserves hold more seats for {reserve.value} than its cap allows")
+        require_limits(self.site_reserves, self.site_caps)
         return self
 
     def limits(self, booths: int) -> tuple[list[SeatLimit], list[SeatLimit]]:

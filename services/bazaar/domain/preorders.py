@@ -10,8 +10,9 @@ from uuid import UUID
 
 from pydantic import Field, StrictInt
 
-from services.bazaar.domain.bazaar import Bazaar, Day, Exact, Label
+from services.bazaar.domain.bazaar import Bazaar
 from services.bazaar.domain.storefronts import ShortText, require_no_personal_data
+from services.bazaar.domain.values import Day, Exact, Label
 from shared.errors import NotFound, Refused
 
 PICK_UP_DAYS_MAX = 14

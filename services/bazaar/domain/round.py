@@ -24,12 +24,13 @@ from services.bazaar.allocation.stored import Solved
 from services.bazaar.domain import application as applications
 from services.bazaar.domain import ledger
 from services.bazaar.domain.application import Application, Step, Vendor, require_eligible
-from services.bazaar.domain.bazaar import Bazaar, Group, Site, WrongMoment, answer_until
+from services.bazaar.domain.bazaar import Bazaar, Site, WrongMoment, answer_until
 from services.bazaar.domain.explanation import RoundWords
 from services.bazaar.domain.growth import Extensions
 from services.bazaar.domain.ledger import Adjustment
 from services.bazaar.domain.numbers import hand_out
 from services.bazaar.domain.offers import make_offer
+from services.bazaar.domain.policy import Group
 from services.bazaar.domain.pseudonyms import pseudonym
 from services.bazaar.domain.receipts import HashTree, grow
 from shared.clock import day_in_jakarta

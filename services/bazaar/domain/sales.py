@@ -17,7 +17,8 @@ from typing import Annotated, Literal, NamedTuple, Self
 from pydantic import Field, StrictInt, model_validator
 
 from services.bazaar.domain.application import Application, Step
-from services.bazaar.domain.bazaar import Bazaar, Exact
+from services.bazaar.domain.bazaar import Bazaar
+from services.bazaar.domain.values import Exact
 from shared.errors import NotFound, Refused
 from shared.events.bazaar import SalesQueried, SalesReported
 

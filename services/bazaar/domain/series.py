@@ -18,22 +18,16 @@ from services.bazaar.domain.bazaar import (
     RELEASE_HOURS_DEFAULT,
     Bazaar,
     BazaarState,
-    Day,
     DraftBazaar,
-    Exact,
     Funding,
-    HttpsUrl,
-    Label,
     Link,
     Opening,
     Organiser,
-    Policy,
-    PolicyChoice,
     Setting,
     SiteDraft,
-    SiteId,
 )
 from services.bazaar.domain.days_off import day_off, is_weekend
+from services.bazaar.domain.policy import Policy, PolicyChoice
 from services.bazaar.domain.recurrence import (
     RECURRENCE_CHARACTERS_MAX,
     expand,
@@ -41,6 +35,7 @@ from services.bazaar.domain.recurrence import (
     read_recurrence,
     window,
 )
+from services.bazaar.domain.values import Day, Exact, HttpsUrl, Label, SiteId
 from shared.clock import JAKARTA, day_in_jakarta
 from shared.errors import Conflict, NotFound, Refused
 from shared.events.bazaar import BazaarCancelled

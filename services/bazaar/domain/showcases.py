@@ -13,8 +13,9 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, StrictInt, model_validator
 
 from services.bazaar.domain.application import Application, ApplicationUnknown
-from services.bazaar.domain.bazaar import Bazaar, Day, Exact, Label, SiteId, WrongMoment, _real_kelurahan
+from services.bazaar.domain.bazaar import Bazaar, WrongMoment
 from services.bazaar.domain.storefronts import require_participant
+from services.bazaar.domain.values import Day, Exact, Label, SiteId, real_kelurahan
 from shared.errors import NotFound, Refused
 from shared.events.values import KelurahanCode
 
@@ -45,7 +46,7 @@ class SetShowcase(Exact):
 
     showcase_id: SiteId
     name: Label
-    kelurahan: Annotated[KelurahanCode, AfterValidator(_real_kelurahan)]
+    kelurahan: Annotated[KelurahanCode, AfterValidator(real_kelurahan)]
     address: Label
     days: list[Day] = Field(min_length=1, max_length=31)
     opens: time

@@ -10,7 +10,7 @@ from lokal import detect_pii
 from pydantic import Field, StringConstraints
 
 from services.bazaar.domain.application import Application
-from services.bazaar.domain.bazaar import Exact, Label
+from services.bazaar.domain.values import Exact, Label
 from services.bazaar.marketplaces import marketplaces
 from shared.errors import Conflict, NotFound, Refused
 

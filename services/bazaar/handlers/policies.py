@@ -3,8 +3,9 @@
 from datetime import datetime
 
 from services.bazaar.domain import policies as domain
-from services.bazaar.domain.bazaar import DraftBazaar, PolicyReference
+from services.bazaar.domain.bazaar import DraftBazaar
 from services.bazaar.domain.policies import DefinePolicy, NamedPolicy, PolicyUnknown
+from services.bazaar.domain.policy import PolicyReference
 from services.bazaar.store import policies as store
 from shared.db import Connection
 from shared.errors import Conflict

@@ -7,8 +7,9 @@ from uuid import UUID
 from services.bazaar.allocation.problem import canonical_json
 from services.bazaar.domain import preview as domain
 from services.bazaar.domain import round as rounds_domain
-from services.bazaar.domain.bazaar import Bazaar, Policy, PolicyReference
+from services.bazaar.domain.bazaar import Bazaar
 from services.bazaar.domain.policies import PolicyDocument
+from services.bazaar.domain.policy import Policy, PolicyReference
 from services.bazaar.domain.preview import Job, PreviewRunning, Side
 from services.bazaar.domain.round import Candidate, GroupTurns
 from services.bazaar.handlers.policies import look_up

@@ -8,18 +8,8 @@ from uuid import UUID
 
 from asyncpg import Record
 
-from services.bazaar.domain.bazaar import (
-    Bazaar,
-    BazaarUnknown,
-    Booth,
-    Funding,
-    Link,
-    Opening,
-    Organiser,
-    Policy,
-    SeatLimit,
-    Site,
-)
+from services.bazaar.domain.bazaar import Bazaar, BazaarUnknown, Booth, Funding, Link, Opening, Organiser, Site
+from services.bazaar.domain.policy import Policy, SeatLimit
 from services.bazaar.domain.wording import Words, site_title
 from shared.db import Connection
 

@@ -3,8 +3,8 @@
 from datetime import datetime
 from uuid import UUID
 
-from services.bazaar.domain.bazaar import Policy
 from services.bazaar.domain.fridays import Occurrence, ProductGroup, Rotation
+from services.bazaar.domain.policy import Policy
 from shared.db import Connection
 
 
