@@ -9,13 +9,11 @@ import pytest
 
 from services.vendor.domain import documents as domain
 from services.vendor.domain.documents import (
-    KINDS,
     CorrectionDayRefused,
     Decision,
     Document,
     DocumentChanged,
     DocumentExpired,
-    DocumentInvalid,
     DocumentNotReplaceable,
     DocumentNotReturned,
     DocumentNotSubmitted,
@@ -23,8 +21,8 @@ from services.vendor.domain.documents import (
     Reason,
     ReasonUnknown,
     State,
-    Submission,
 )
+from services.vendor.domain.submissions import KINDS, DocumentInvalid, Submission, admit
 from shared.events.documents import (
     DocumentEvent,
     DocumentExpiring,
@@ -50,13 +48,13 @@ ISSUED = date(2022, 5, 20)
 def refusals(wish: Submission, today: date = TODAY) -> list[tuple[str, str]]:
     """Field and code of every problem."""
     with pytest.raises(DocumentInvalid) as refused:
-        domain.admit(wish, today)
+        admit(wish, today)
     assert all(problem.reason and problem.fix for problem in refused.value.problems)
     return [(problem.field, problem.code) for problem in refused.value.problems]
 
 
 def warned(wish: Submission) -> list[str]:
-    return [warning.code for warning in domain.admit(wish, TODAY).warnings]
+    return [warning.code for warning in admit(wish, TODAY).warnings]
 
 
 def wish(kind: DocumentKind, number: str, **more: Any) -> Submission:
@@ -111,7 +109,7 @@ def decision(version: int = 1, reason: str = "", now: datetime = NOW) -> Decisio
 )
 def test_a_number_is_kept_without_labels_and_separators(kind: DocumentKind, written: str, kept: str) -> None:
     expires = None if KINDS[kind].expires == "never" else date(2027, 1, 1)
-    admitted = domain.admit(Submission(kind, written, ISSUED, expires), TODAY)
+    admitted = admit(Submission(kind, written, ISSUED, expires), TODAY)
     assert admitted.number == kept
     assert admitted.warnings == ()
 
@@ -155,7 +153,7 @@ def test_an_unusual_number_is_taken_with_a_warning() -> None:
 
 def test_a_refusal_repeats_no_number() -> None:
     with pytest.raises(DocumentInvalid) as refused:
-        domain.admit(Submission("ktp", "31710245079000012"), TODAY)
+        admit(Submission("ktp", "31710245079000012"), TODAY)
     assert "3171" not in f"{refused.value.message} {refused.value.details}"
 
 
@@ -169,28 +167,28 @@ def test_the_last_digits_of_a_pirt_are_its_year_of_expiry() -> None:
 
 def test_a_pirt_is_valid_for_five_years_by_rule() -> None:
     number = "205317101123427"
-    assert domain.admit(wish("pirt", number), TODAY).expires_on == date(2027, 5, 20)
-    leap = domain.admit(wish("pirt", number, issued_on=date(2020, 2, 29)), TODAY)
+    assert admit(wish("pirt", number), TODAY).expires_on == date(2027, 5, 20)
+    leap = admit(wish("pirt", number, issued_on=date(2020, 2, 29)), TODAY)
     assert leap.expires_on == date(2025, 2, 28)
-    assert domain.admit(wish("pirt", number, expires_on=date(2027, 5, 20)), TODAY).expires_on == date(2027, 5, 20)
+    assert admit(wish("pirt", number, expires_on=date(2027, 5, 20)), TODAY).expires_on == date(2027, 5, 20)
     assert refusals(wish("pirt", number, expires_on=date(2027, 5, 21))) == [("expires_on", "expiry-too-late")]
-    assert domain.admit(wish("pirt", number, issued_on=date(2018, 3, 1)), TODAY).expires_on == TODAY
+    assert admit(wish("pirt", number, issued_on=date(2018, 3, 1)), TODAY).expires_on == TODAY
     assert refusals(wish("pirt", number, issued_on=date(2018, 2, 28))) == [("issued_on", "expired")]
     assert refusals(wish("pirt", number, issued_on=None)) == [("issued_on", "missing")]
 
 
 def test_issue_and_expiry_are_plausible() -> None:
     number = "IDM000123456"
-    assert domain.admit(wish("hki", number, issued_on=TODAY), TODAY).issued_on == TODAY
+    assert admit(wish("hki", number, issued_on=TODAY), TODAY).issued_on == TODAY
     tomorrow = TODAY + timedelta(days=1)
     assert refusals(wish("hki", number, issued_on=tomorrow)) == [("issued_on", "issued-in-future")]
-    assert domain.admit(wish("hki", number, issued_on=date(1950, 1, 1)), TODAY).issued_on == date(1950, 1, 1)
+    assert admit(wish("hki", number, issued_on=date(1950, 1, 1)), TODAY).issued_on == date(1950, 1, 1)
     assert refusals(wish("hki", number, issued_on=date(1949, 12, 31))) == [("issued_on", "issued-too-early")]
-    assert domain.admit(wish("hki", number, expires_on=TODAY), TODAY).expires_on == TODAY
+    assert admit(wish("hki", number, expires_on=TODAY), TODAY).expires_on == TODAY
     yesterday = TODAY - timedelta(days=1)
     assert refusals(wish("hki", number, expires_on=yesterday)) == [("expires_on", "expired")]
     assert refusals(wish("hki", number, expires_on=ISSUED)) == [("expires_on", "expiry-before-issue")]
-    assert domain.admit(wish("hki", number, expires_on=date(2073, 3, 1)), TODAY).expires_on == date(2073, 3, 1)
+    assert admit(wish("hki", number, expires_on=date(2073, 3, 1)), TODAY).expires_on == date(2073, 3, 1)
     assert refusals(wish("hki", number, expires_on=date(2073, 3, 2))) == [("expires_on", "expiry-too-late")]
 
 
@@ -206,7 +204,7 @@ def test_a_kind_without_expiry_takes_none_and_one_with_expiry_needs_it() -> None
     assert refusals(Submission("nib", "1234567890123", None, TODAY)) == [("expires_on", "never-expires")]
     assert refusals(Submission("ktp", "3171024507900001", None, TODAY)) == [("expires_on", "never-expires")]
     assert refusals(wish("bpom", "MD231009001234", expires_on=None)) == [("expires_on", "missing")]
-    assert domain.admit(wish("halal", "ID31110000123450920"), TODAY).expires_on is None
+    assert admit(wish("halal", "ID31110000123450920"), TODAY).expires_on is None
     assert refusals(wish("halal", "00120003820900")) == [("expires_on", "missing")]
 
 
@@ -223,7 +221,7 @@ def submitted(
 ) -> tuple[Document, list[DocumentEvent]]:
     numbers = {"nib": "1234567890123", "ktp": "3171024507900001", "hki": "IDM000123456"}
     asked = wish(kind, numbers[kind], replaces=replaces, beside=beside)
-    return domain.submit(domain.admit(asked, TODAY), asked, (uuid4(), VENDOR), uuid4(), "vendor", family, NOW)
+    return domain.submit(admit(asked, TODAY), asked, (uuid4(), VENDOR), uuid4(), "vendor", family, NOW)
 
 
 def test_a_submitted_document_waits_and_is_told() -> None:
@@ -346,7 +344,7 @@ def test_a_return_has_a_reason_for_returns_and_a_day_that_can_be_kept() -> None:
 
 def test_a_correction_is_a_new_version_that_waits() -> None:
     returned = domain.give_back(document("nib"), decision(1, "unreadable"), None, REASONS, TODAY)[0]
-    good = domain.admit(Submission("nib", "9999999999999"), TODAY)
+    good = admit(Submission("nib", "9999999999999"), TODAY)
     corrected, events = domain.resubmit(returned, good, None, "officer", NOW)
     assert (corrected.state, corrected.version, corrected.number) == ("submitted", 2, "9999999999999")
     assert corrected.file_id == returned.file_id

@@ -13,15 +13,14 @@ from services.vendor.api.texts import Note
 from services.vendor.domain.documents import (
     CORRECTION_DAYS,
     CORRECTION_DAYS_MAX,
-    KINDS,
     Decision,
     Document,
     DocumentSealed,
     DocumentUnknown,
     Reason,
     State,
-    Submission,
 )
+from services.vendor.domain.submissions import KINDS, Submission
 from services.vendor.handlers import documents as handlers
 from services.vendor.handlers.documents import Correction, Submitted
 from services.vendor.handlers.reach import Reach, reaches

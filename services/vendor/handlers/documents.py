@@ -7,15 +7,9 @@ from uuid import UUID
 
 from services.vendor.checks import Warned
 from services.vendor.domain import documents as domain
-from services.vendor.domain.documents import (
-    Decision,
-    Document,
-    DocumentSealed,
-    DocumentUnknown,
-    NikDiffers,
-    Submission,
-)
+from services.vendor.domain.documents import Decision, Document, DocumentSealed, DocumentUnknown, NikDiffers
 from services.vendor.domain.registration import Vendor, VendorUnknown
+from services.vendor.domain.submissions import AdmittedDocument, Submission, admit
 from services.vendor.handlers.reach import Reach
 from services.vendor.handlers.vendors import lock_vendor, save_vendor
 from services.vendor.store import documents as store
@@ -63,7 +57,7 @@ async def submit(
     Raises as `lock_vendor` does, `DocumentInvalid`, `NikDiffers`, `DocumentWaiting`, `DocumentNotReplaceable`.
     """
     vendor = await lock_vendor(conn, vendor_id, within)
-    admitted = domain.admit(wish, day_in_jakarta(now))
+    admitted = admit(wish, day_in_jakarta(now))
     await _compare_nik(conn, vendor_id, admitted, sealer)
     kin = await store.find_kin(conn, await find_family(conn, vendor_id), wish.kind)
     document, events = domain.submit(admitted, wish, (new_id(), vendor_id), file_id, by, kin, now)
@@ -89,7 +83,7 @@ async def resubmit(
     """
     vendor, before = await _lock_document(conn, document_id, reach)
     wish = Submission(before.kind, correction.number, correction.issued_on, correction.expires_on)
-    admitted = domain.admit(wish, day_in_jakarta(now))
+    admitted = admit(wish, day_in_jakarta(now))
     await _compare_nik(conn, before.vendor_id, admitted, sealer)
     document, events = domain.resubmit(before, admitted, correction.file_id, by, now)
     if correction.file_id is not None:
@@ -99,7 +93,7 @@ async def resubmit(
     return Submitted(document, admitted.warnings)
 
 
-async def _compare_nik(conn: Connection, vendor_id: UUID, admitted: domain.AdmittedDocument, sealer: Sealer) -> None:
+async def _compare_nik(conn: Connection, vendor_id: UUID, admitted: AdmittedDocument, sealer: Sealer) -> None:
     """The number of a KTP is the NIK that is registered; it is compared by blind index and forgotten."""
     if admitted.kind == "ktp" and not await store.matches_nik(conn, vendor_id, sealer.blind_index(admitted.number)):
         raise NikDiffers
