@@ -29,6 +29,7 @@ from shared.events.envelope import Envelope as EventEnvelope
 from shared.events.envelope import Event, write_headers
 from shared.events.training import TrainingEnrolled
 from shared.events.vendor import ContactCard
+from shared.failures import is_outage
 from shared.ids import new_id
 from tests.conftest import SECRET_KEYS, FreshDatabase, StandingClock
 from tests.integration.backbone import until
@@ -230,6 +231,19 @@ class Desk:
             rows = await conn.fetch("SELECT type, key, sequence FROM outbox ORDER BY seq")
         return [(row["type"], UUID(row["key"]), row["sequence"]) for row in rows]
 
+    async def cut(self) -> None:
+        """Cut every connection of this database but the one that asks for it."""
+
+        async def asked() -> bool:
+            async with self.database.read() as conn:
+                await conn.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            return True
+
+        await until(lambda: _unless_cut(asked))
+
     async def hurry(self) -> None:
         """Let every retry be due now and every lease be over."""
         async with self.database.transaction() as conn:
@@ -263,11 +277,25 @@ class Desk:
     async def settled(self, seconds: float = 20) -> Counter[str]:
         """Wait until nothing is queued, due again or under way; the states then."""
 
-        async def at_rest() -> bool:
-            return not (await self.states()).keys() & {"queued", "retry", "sending"}
+        found: Counter[str] = Counter()
 
-        await until(at_rest, seconds)
-        return await self.states()
+        async def at_rest() -> bool:
+            nonlocal found
+            found = await self.states()
+            return not found.keys() & {"queued", "retry", "sending"}
+
+        await until(lambda: _unless_cut(at_rest), seconds)
+        return found
+
+
+async def _unless_cut(ask: Callable[[], Awaitable[bool]]) -> bool:
+    """The answer; False when the pool gave a connection that was cut and not yet missed."""
+    try:
+        return await ask()
+    except Exception as error:
+        if not is_outage(error):
+            raise
+        return False
 
 
 def card(vendor_id: UUID, email: str | None = "", *, name: str = "Siti Aminah", language: str = "id") -> ContactCard:

@@ -7,6 +7,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis.errors import FlakyFailure
 
 from shared import consume, inbound
 from shared.db import Connection
@@ -92,8 +93,15 @@ def test_without_a_guard_a_counter_example_is_found(
     @settings(COMMON, max_examples=300, phases=[Phase.generate])
     @given(logs(commands=commands), TURNS)
     def played(log: Log, turns: list[Turn]) -> None:
-        assert_plain(world, log, turns, commands=commands)
+        try:
+            assert_plain(world, log, turns, commands=commands)
+        except (AssertionError, asyncpg.UniqueViolationError) as error:
+            found.append(error)
+            raise
 
+    found: list[Exception] = []
     monkeypatch.setattr(module, name, fault)
-    with pytest.raises((AssertionError, asyncpg.UniqueViolationError)):
+    # two consumers at once are a race: the counter-example may not come again when hypothesis asks for it
+    with pytest.raises((AssertionError, asyncpg.UniqueViolationError, FlakyFailure)):
         played()
+    assert found

@@ -286,11 +286,7 @@ async def test_a_database_that_is_away_for_a_while_keeps_the_outcomes(desk: Desk
     async with mail_server(Mailbox(delay_seconds=0.02)) as mailbox, desk.delivering(mailbox):
         for count in (10, 20, 30):
             await until(lambda count=count: len(mailbox.accepted) >= count)  # type: ignore[misc]
-            async with desk.database.read() as conn:
-                await conn.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                )
+            await desk.cut()
         assert await desk.settled() == {"sent": 60}
     assert set(mailbox.times().values()) == {1}
     assert len(await desk.published()) == 60
