@@ -12,9 +12,14 @@ import httpx
 import pytest
 from asyncpg.connection import LoggedQuery
 
-from services.training import handlers
 from services.training.app import create
-from services.training.domain import EnrolVendors, OpenClass, TakeAttendance
+from services.training.domain.attendance import TakeAttendance
+from services.training.domain.classes import OpenClass
+from services.training.domain.enrolments import EnrolVendors
+from services.training.handlers.attendance import take_attendance
+from services.training.handlers.classes import finish_class, open_class
+from services.training.handlers.enrolments import enrol_vendors
+from services.training.handlers.vendors import invite_registered
 from shared import outbox
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
@@ -238,20 +243,20 @@ async def test_a_class_of_a_hundred_takes_no_more_statements_than_a_class_of_one
         ran = {}
         enrolment = EnrolVendors(vendor_ids=vendors)
         async with school.database.transaction() as conn, counted(conn) as ran["enrol"]:
-            await handlers.enrol_vendors(conn, class_id, enrolment, by_officer=True, now=clock.now())
+            await enrol_vendors(conn, class_id, enrolment, by_officer=True, now=clock.now())
         clock.moment = moment("2023-03-07T17:00")
         for day in (date(2023, 3, 6), date(2023, 3, 7)):
             attendance = TakeAttendance(day=day, vendor_ids=vendors)
             async with school.database.transaction() as conn, counted(conn) as ran["attend"]:
-                await handlers.take_attendance(conn, class_id, attendance, taken_by="test", now=clock.now())
+                await take_attendance(conn, class_id, attendance, taken_by="test", now=clock.now())
         async with school.database.transaction() as conn, counted(conn) as ran["finish"]:
-            assert await handlers.finish_class(conn, class_id, now=clock.now()) == (size, 0)
+            assert await finish_class(conn, class_id, now=clock.now()) == (size, 0)
         async with school.database.transaction() as conn, counted(conn) as ran["register"]:
             news = [(registered(uuid4()), 1) for _ in range(size)]
-            await handlers.invite_registered(conn, news, now=clock.now())
+            await invite_registered(conn, news, now=clock.now())
         async with school.database.transaction() as conn, counted(conn) as ran["open"]:
             opening = OpenClass(course=COURSE, title="A", area="31.71", days=[date(2023, 3, 20)], places=size)
-            await handlers.open_class(conn, opening, class_id=uuid4(), now=clock.now())
+            await open_class(conn, opening, class_id=uuid4(), now=clock.now())
         return ran
 
     one, hundred = await statements(1), await statements(100)

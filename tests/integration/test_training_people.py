@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from services.training.app import create
-from services.training.handlers import erase_vendors
+from services.training.handlers.vendors import erase_vendors
 from services.training.store.classes import lock_class
 from services.training.store.registry import save_addresses
 from services.training.store.trainees import lock_trainees

@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.training import handlers
 from services.training.app import create
+from services.training.handlers.vendors import invite_registered
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.events.vendor import VendorCategoryChosen, VendorCoached
@@ -109,7 +109,7 @@ async def test_a_registration_that_comes_twice_is_in_effect_once(school: School)
 async def test_a_registration_applied_anew_by_an_operator_invites_nobody_twice(school: School) -> None:
     (vendor,) = await school.register(1)
     async with school.database.transaction() as conn:
-        await handlers.invite_registered(conn, [(registered(vendor, category="health"), 1)], now=school.clock.now())
+        await invite_registered(conn, [(registered(vendor, category="health"), 1)], now=school.clock.now())
     assert len(await school.published("TrainingInvited")) == 1
 
 

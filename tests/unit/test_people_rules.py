@@ -16,8 +16,9 @@ from services.bazaar.domain.policy import Policy
 from services.bazaar.domain.rotation import promote
 from services.bazaar.domain.round import SAME_PERSON, Candidate, freeze
 from services.notify.domain import Cause, Draft, Lane, told_once
-from services.training import domain as training
-from services.training.domain import OpenClass, enrol
+from services.training.domain import classes as training
+from services.training.domain.classes import OpenClass
+from services.training.domain.enrolments import enrol
 from shared.events.bazaar import ApplicationWithdrawn, BoothDeclined
 from shared.families import persons
 from tests.unit.bazaar import CLOSING, DAYS, NOW, RESPOND_BY, a_bazaar, a_site, a_vendor, an_application, an_offer

@@ -10,20 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from services.training import domain
-from services.training.domain import (
-    AttendanceMissing,
-    ClassRunning,
-    Enrolling,
-    Enrolment,
-    NoSuchSession,
-    NotEnrolled,
-    OpenClass,
-    SessionAhead,
-    Standing,
-    TakeAttendance,
-    TrainingClass,
-)
+from services.training.domain import attendance, classes, completion, enrolments, results
+from services.training.domain.attendance import NoSuchSession, NotEnrolled, SessionAhead, TakeAttendance
+from services.training.domain.classes import AttendanceMissing, ClassRunning, OpenClass, TrainingClass
+from services.training.domain.enrolments import Enrolling, Enrolment, Standing
 from shared.events.training import TrainingCompleted, TrainingNotCompleted
 
 FIRST = date(2023, 3, 6)
@@ -43,7 +33,7 @@ def a_class(*, places: int = 2, days: list[date] | None = None) -> TrainingClass
         days=days or FIVE_DAYS,
         places=places,
     )
-    return domain.open_class(UUID(int=99), command)[0]
+    return classes.open_class(UUID(int=99), command)[0]
 
 
 def finished(*, days: list[date] | None = None) -> TrainingClass:
@@ -59,7 +49,7 @@ def enrol(
     today: date = FIRST,
     by_officer: bool = True,
 ) -> Enrolling:
-    return domain.enrol(
+    return enrolments.enrol(
         offered,
         taken,
         vendors,
@@ -78,11 +68,11 @@ def codes(outcome: Enrolling) -> list[str]:
 
 
 def test_an_opened_class_carries_its_rule_and_sorted_days() -> None:
-    opened, event = domain.open_class(
+    opened, event = classes.open_class(
         UUID(int=1),
         OpenClass(course="ekspor", title=" Ekspor ", area="31", days=[LAST, FIRST], places=1),
     )
-    assert (opened.state, opened.version, opened.rule) == ("open", 1, domain.COMPLETION_RULE)
+    assert (opened.state, opened.version, opened.rule) == ("open", 1, completion.COMPLETION_RULE)
     assert opened.days == (FIRST, LAST)
     assert (event.class_id, event.days, event.places, event.title) == (UUID(int=1), [FIRST, LAST], 1, "Ekspor")
 
@@ -91,10 +81,10 @@ def test_an_opened_class_carries_its_rule_and_sorted_days() -> None:
     ("field", "value"),
     [
         ("places", 0),
-        ("places", domain.PLACES_PER_CLASS_MAX + 1),
+        ("places", classes.PLACES_PER_CLASS_MAX + 1),
         ("days", []),
         ("days", [FIRST, FIRST]),
-        ("days", [FIRST + timedelta(days=number) for number in range(domain.DAYS_PER_CLASS_MAX + 1)]),
+        ("days", [FIRST + timedelta(days=number) for number in range(classes.DAYS_PER_CLASS_MAX + 1)]),
         ("area", "31.99"),
         ("area", "Jakarta"),
         ("course", "Dasar Kewirausahaan"),
@@ -113,8 +103,8 @@ def test_a_class_out_of_limits_is_malformed(field: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("places", domain.PLACES_PER_CLASS_MAX),
-        ("days", [FIRST + timedelta(days=number) for number in range(domain.DAYS_PER_CLASS_MAX)]),
+        ("places", classes.PLACES_PER_CLASS_MAX),
+        ("days", [FIRST + timedelta(days=number) for number in range(classes.DAYS_PER_CLASS_MAX)]),
         ("area", "31.71.02.1002"),
     ],
 )
@@ -178,30 +168,30 @@ def roster(*vendors: UUID) -> list[Enrolment]:
 
 def test_a_list_sets_the_day_and_a_second_list_corrects_it() -> None:
     seats = roster(vendor(1), vendor(2))
-    seats = domain.take_attendance(a_class(), seats, TakeAttendance(day=FIRST, vendor_ids=[vendor(1)]), today=FIRST)
+    seats = attendance.take_attendance(a_class(), seats, TakeAttendance(day=FIRST, vendor_ids=[vendor(1)]), today=FIRST)
     assert [seat.attended for seat in seats] == [{FIRST}, set()]
-    seats = domain.take_attendance(a_class(), seats, TakeAttendance(day=FIRST, vendor_ids=[vendor(2)]), today=LAST)
+    seats = attendance.take_attendance(a_class(), seats, TakeAttendance(day=FIRST, vendor_ids=[vendor(2)]), today=LAST)
     assert [seat.attended for seat in seats] == [set(), {FIRST}]
 
 
 def test_attendance_is_taken_on_the_session_day_but_not_before() -> None:
     command = TakeAttendance(day=LAST, vendor_ids=[])
-    assert domain.take_attendance(a_class(), [], command, today=LAST) == []
+    assert attendance.take_attendance(a_class(), [], command, today=LAST) == []
     with pytest.raises(SessionAhead):
-        domain.take_attendance(a_class(), [], command, today=LAST - timedelta(days=1))
+        attendance.take_attendance(a_class(), [], command, today=LAST - timedelta(days=1))
 
 
 def test_a_day_without_a_session_is_refused() -> None:
     command = TakeAttendance(day=LAST + timedelta(days=1), vendor_ids=[])
     with pytest.raises(NoSuchSession) as raised:
-        domain.take_attendance(a_class(), [], command, today=LAST + timedelta(days=2))
+        attendance.take_attendance(a_class(), [], command, today=LAST + timedelta(days=2))
     assert raised.value.details["days"] == [day.isoformat() for day in FIVE_DAYS]
 
 
 def test_strangers_on_the_list_are_named_and_nothing_is_taken() -> None:
     command = TakeAttendance(day=FIRST, vendor_ids=[vendor(1), vendor(7)])
     with pytest.raises(NotEnrolled) as raised:
-        domain.take_attendance(a_class(), roster(vendor(1)), command, today=FIRST)
+        attendance.take_attendance(a_class(), roster(vendor(1)), command, today=FIRST)
     assert raised.value.details["vendor_ids"] == [str(vendor(7))]
 
 
@@ -214,19 +204,19 @@ def test_a_list_that_names_a_vendor_twice_is_malformed() -> None:
 
 
 def test_a_class_is_finished_on_its_last_day_but_not_before() -> None:
-    assert domain.finish(a_class(), FIVE_DAYS, today=LAST).state == "finished"
+    assert classes.finish(a_class(), FIVE_DAYS, today=LAST).state == "finished"
     with pytest.raises(ClassRunning):
-        domain.finish(a_class(), FIVE_DAYS, today=LAST - timedelta(days=1))
+        classes.finish(a_class(), FIVE_DAYS, today=LAST - timedelta(days=1))
 
 
 def test_a_class_with_a_session_whose_attendance_is_missing_is_not_finished() -> None:
     with pytest.raises(AttendanceMissing) as raised:
-        domain.finish(a_class(), FIVE_DAYS[1:], today=LAST)
+        classes.finish(a_class(), FIVE_DAYS[1:], today=LAST)
     assert raised.value.details["days"] == [FIRST.isoformat()]
 
 
 def test_finishing_again_changes_nothing() -> None:
-    assert domain.finish(finished(), [], today=FIRST) == finished()
+    assert classes.finish(finished(), [], today=FIRST) == finished()
 
 
 @pytest.mark.parametrize(
@@ -245,17 +235,17 @@ def test_finishing_again_changes_nothing() -> None:
     ],
 )
 def test_rule_one_wants_eighty_percent_of_the_sessions(attended: int, sessions: int, met: bool) -> None:
-    assert domain.completes(1, attended, sessions) is met
+    assert completion.completes(1, attended, sessions) is met
 
 
 @given(sessions=st.integers(1, 60), attended=st.integers(0, 60))
 def test_rule_one_has_one_threshold_per_class(sessions: int, attended: int) -> None:
     least = -(-sessions * 80 // 100)
-    assert domain.completes(1, attended, sessions) is (attended >= least)
+    assert completion.completes(1, attended, sessions) is (attended >= least)
 
 
 def test_a_running_class_gives_no_results() -> None:
-    assert domain.evaluate(a_class(), [Enrolment(vendor(1), frozenset(FIVE_DAYS))]) == []
+    assert results.evaluate(a_class(), [Enrolment(vendor(1), frozenset(FIVE_DAYS))]) == []
 
 
 def test_each_is_judged_by_the_days_it_attended() -> None:
@@ -263,7 +253,7 @@ def test_each_is_judged_by_the_days_it_attended() -> None:
         Enrolment(vendor(1), frozenset(FIVE_DAYS[:4])),
         Enrolment(vendor(2), frozenset(FIVE_DAYS[:3])),
     ]
-    (first, completed), (second, not_completed) = domain.evaluate(finished(), seats)
+    (first, completed), (second, not_completed) = results.evaluate(finished(), seats)
     assert (first.result, second.result) == ("completed", "not-completed")
     assert isinstance(completed, TrainingCompleted)
     assert (completed.vendor_id, completed.completed_on) == (vendor(1), LAST)
@@ -274,9 +264,9 @@ def test_each_is_judged_by_the_days_it_attended() -> None:
 
 def test_judging_again_gives_only_what_changed() -> None:
     seats = [Enrolment(vendor(1), frozenset(FIVE_DAYS[:4])), Enrolment(vendor(2))]
-    judged = [enrolment for enrolment, _ in domain.evaluate(finished(), seats)]
-    assert domain.evaluate(finished(), judged) == []
+    judged = [enrolment for enrolment, _ in results.evaluate(finished(), seats)]
+    assert results.evaluate(finished(), judged) == []
     taken_back = [replace(judged[0], attended=frozenset(FIVE_DAYS[:3])), judged[1]]
-    ((enrolment, event),) = domain.evaluate(finished(), taken_back)
+    ((enrolment, event),) = results.evaluate(finished(), taken_back)
     assert (enrolment.vendor_id, enrolment.result) == (vendor(1), "not-completed")
     assert isinstance(event, TrainingNotCompleted)

@@ -4,9 +4,10 @@ from dataclasses import replace
 from datetime import date, timedelta
 from uuid import UUID
 
-from services.training import domain, invitations
-from services.training.domain import OpenClass, Standing, TrainingClass
-from services.training.invitations import Newcomer, Opening
+from services.training.domain import classes, invitations
+from services.training.domain.classes import OpenClass, TrainingClass
+from services.training.domain.enrolments import Standing
+from services.training.domain.invitations import Newcomer, Opening
 
 DAY = date(2023, 3, 6)
 KARANG_ANYAR = "31.71.02.1002"  # Sawah Besar, Central Jakarta
@@ -17,7 +18,7 @@ def a_class(number: int, area: str, *, first: date = DAY, places: int = 30) -> T
     command = OpenClass(
         course=invitations.INTRODUCTORY_COURSE, title=f"Kelas {number}", area=area, days=[first], places=places
     )
-    return domain.open_class(UUID(int=number), command)[0]
+    return classes.open_class(UUID(int=number), command)[0]
 
 
 def invited_to(kelurahan: str, *openings: Opening, vendors: int = 1) -> list[UUID | None]:

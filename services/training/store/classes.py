@@ -5,8 +5,8 @@ from uuid import UUID
 
 import asyncpg
 
-from services.training.domain import TrainingClass
-from services.training.invitations import Opening
+from services.training.domain.classes import TrainingClass
+from services.training.domain.invitations import Opening
 from shared.db import Connection
 
 

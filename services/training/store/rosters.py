@@ -6,7 +6,8 @@ from uuid import UUID
 
 import asyncpg
 
-from services.training.domain import Enrolment, TrainingClass
+from services.training.domain.classes import TrainingClass
+from services.training.domain.enrolments import Enrolment
 from services.training.store.classes import read_class
 from shared.db import Connection
 from shared.events.training import TrainingEnrolled

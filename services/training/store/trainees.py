@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from services.training.domain import Standing, TrainingClass
-from services.training.invitations import Newcomer
+from services.training.domain.classes import TrainingClass
+from services.training.domain.enrolments import Standing
+from services.training.domain.invitations import Newcomer
 from shared.db import Connection
 from shared.events.training import TrainingInvited
 

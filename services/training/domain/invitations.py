@@ -1,4 +1,4 @@
-"""Who is invited to which class. Pure decisions, like `domain`.
+"""Who is invited to which class.
 
 Every new member is invited to the introductory course automatically (DOMAIN A2). A vendor is invited to a
 course at most twice: once to wait for a class, once to a class. An invitation reserves no place: enrolment
@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from services.training.domain import Standing, TrainingClass
+from services.training.domain.classes import TrainingClass
+from services.training.domain.enrolments import Standing
 from shared.events.training import TrainingInvited
 
 INTRODUCTORY_COURSE = "dasar-kewirausahaan"

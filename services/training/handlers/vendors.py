@@ -1,28 +1,20 @@
-"""One function per message: load and lock, let the domain decide, save, record."""
+"""What the vendor registry tells; with each event comes the registry's version of the vendor."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from services.training import domain, invitations
-from services.training.domain import (
-    ClassNotFound,
-    Enrolling,
-    EnrolVendors,
-    OpenClass,
-    TakeAttendance,
-    TraineeNotFound,
-    TrainingClass,
-)
-from services.training.invitations import INTRODUCTORY_COURSE, Newcomer
-from services.training.store import classes, erasures, registry, rosters, trainees
+from services.training.domain import invitations
+from services.training.domain.enrolments import TraineeNotFound
+from services.training.domain.invitations import INTRODUCTORY_COURSE, Newcomer
+from services.training.handlers.trainees import record
+from services.training.store import classes, erasures, registry, trainees
 from services.training.store.erasures import PEOPLE
 from services.training.store.registry import Said
-from shared import families
+from shared import families, outbox
 from shared.clock import day_in_jakarta
 from shared.db import Connection
 from shared.events.rights import TrainingDataErased, VendorErased
-from shared.events.training import TraineeEvent
 from shared.events.vendor import (
     VendorCategoryChosen,
     VendorCategoryCleared,
@@ -33,9 +25,6 @@ from shared.events.vendor import (
     VendorRegistered,
     VendorUnmerged,
 )
-from shared.outbox import Fact, record
-
-# --- what the vendor registry tells; with each event comes the registry's version of the vendor
 
 
 async def invite_registered(
@@ -61,7 +50,7 @@ async def invite_registered(
     openings = await classes.find_openings(conn, INTRODUCTORY_COURSE, day_in_jakarta(now))
     invited = invitations.invite_newcomers(newcomers, openings)
     await trainees.save_invitations(conn, invited, now=now)
-    await _record(conn, dict.fromkeys(new, 0), invited, now=now, traces=traces)
+    await record(conn, dict.fromkeys(new, 0), invited, now=now, traces=traces)
 
 
 async def remember_categories(
@@ -122,7 +111,7 @@ async def forget_merges(conn: Connection, events: Sequence[VendorUnmerged], *, n
         openings = await classes.find_openings(conn, INTRODUCTORY_COURSE, day_in_jakarta(now))
         invited = invitations.invite_newcomers(newcomers, openings)
         await trainees.save_invitations(conn, invited, now=now)
-        await _record(conn, versions, invited, now=now)
+        await record(conn, versions, invited, now=now)
 
 
 async def erase_vendors(conn: Connection, events: Sequence[VendorErased], *, now: datetime) -> None:
@@ -145,119 +134,5 @@ async def erase_vendors(conn: Connection, events: Sequence[VendorErased], *, now
             erased={"merges": int(event.vendor_id in merged), **counts.erased},
             kept=counts.kept,
         )
-        receipts.append(Fact(receipt, 1))
-    await record(conn, receipts, now=now)
-
-
-# --- what officers and vendors ask
-
-
-async def open_class(conn: Connection, command: OpenClass, *, class_id: UUID, now: datetime) -> TrainingClass:
-    """Open a class, and invite to it those in its area who wait for one of this course."""
-    await trainees.lock_inviting(conn, command.course)
-    opened, event = domain.open_class(class_id, command)
-    await classes.add_class(conn, opened, now=now)
-    await record(conn, [Fact(event, opened.version)], now=now)
-    today = day_in_jakarta(now)
-    if invitations.takes_invitations(opened, today):
-        waiting = await trainees.find_waiting(conn, opened)
-        versions = await trainees.lock_trainees(conn, waiting)
-        standings = await trainees.find_standings(conn, opened.course, waiting)
-        invited = invitations.invite_waiting(opened, waiting, standings)
-        await trainees.save_invitations(conn, invited, now=now)
-        await _record(conn, versions, invited, now=now)
-    return opened
-
-
-async def enrol_vendors(
-    conn: Connection, class_id: UUID, command: EnrolVendors, *, by_officer: bool, now: datetime
-) -> Enrolling:
-    """Give vendors places, in the order asked; says for each that got none why. Raises `ClassNotFound`."""
-    a_class = await _lock_class(conn, class_id)
-    versions = await trainees.lock_trainees(conn, command.vendor_ids)
-    standings = await trainees.find_standings(conn, a_class.course, command.vendor_ids)
-    taken = await rosters.count_enrolled(conn, class_id)
-    outcome = domain.enrol(
-        a_class,
-        taken,
-        command.vendor_ids,
-        versions.keys(),
-        standings,
-        today=day_in_jakarta(now),
-        by_officer=by_officer,
-        persons=await families.find_persons(conn, command.vendor_ids),
-    )
-    await rosters.add_enrolments(conn, outcome.enrolled, now=now)
-    await _record(conn, versions, outcome.enrolled, now=now)
-    return outcome
-
-
-async def take_attendance(
-    conn: Connection, class_id: UUID, command: TakeAttendance, *, taken_by: str, now: datetime
-) -> list[TraineeEvent]:
-    """Set who attended one day. In a finished class results are judged anew; returns what changed for whom.
-
-    Raises `ClassNotFound`, `NoSuchSession`, `SessionAhead`, `NotEnrolled`.
-    """
-    a_class = await _lock_class(conn, class_id)
-    roster = await rosters.find_roster(conn, class_id)
-    roster = domain.take_attendance(a_class, roster, command, today=day_in_jakarta(now))
-    await rosters.save_attendance(conn, class_id, command.day, command.vendor_ids, taken_by=taken_by, now=now)
-    return await _judge(conn, a_class, roster, now=now)
-
-
-async def finish_class(conn: Connection, class_id: UUID, *, now: datetime) -> tuple[int, int]:
-    """Finish a class and judge everybody in it; again, it changes nothing. Returns how many completed and did
-    not.
-
-    Raises `ClassNotFound`, `ClassRunning`, `AttendanceMissing`.
-    """
-    a_class = await _lock_class(conn, class_id)
-    taken_days = await rosters.find_taken_days(conn, class_id)
-    finished = domain.finish(a_class, taken_days, today=day_in_jakarta(now))
-    if finished != a_class:
-        await classes.save_finished(conn, class_id, now=now)
-        await _judge(conn, finished, await rosters.find_roster(conn, class_id), now=now)
-    return await rosters.count_results(conn, class_id)
-
-
-async def _lock_class(conn: Connection, class_id: UUID) -> TrainingClass:
-    a_class = await classes.lock_class(conn, class_id)
-    if a_class is None:
-        raise ClassNotFound("No class has this id.", class_id=str(class_id))
-    return a_class
-
-
-async def _judge(
-    conn: Connection, a_class: TrainingClass, roster: Sequence[domain.Enrolment], *, now: datetime
-) -> list[TraineeEvent]:
-    changed = domain.evaluate(a_class, roster)
-    if not changed:
-        return []
-    versions = await trainees.lock_trainees(conn, [enrolment.vendor_id for enrolment, _ in changed])
-    # who was erased since the roster was read is judged no more
-    judged = [enrolment for enrolment, _ in changed if enrolment.vendor_id in versions]
-    events = [event for _, event in changed if event.vendor_id in versions]
-    await rosters.save_results(conn, a_class.class_id, judged, now=now)
-    await _record(conn, versions, events, now=now)
-    return events
-
-
-async def _record(
-    conn: Connection,
-    versions: Mapping[UUID, int],
-    events: Sequence[TraineeEvent],
-    *,
-    now: datetime,
-    traces: Mapping[UUID, str | None] | None = None,
-) -> None:
-    """Record events of locked trainees, each with the version its trainee has after it."""
-    if not events:
-        return
-    after: dict[UUID, int] = {}
-    facts = []
-    for event in events:
-        after[event.vendor_id] = after.get(event.vendor_id, versions[event.vendor_id]) + 1
-        facts.append(Fact(event, after[event.vendor_id], (traces or {}).get(event.vendor_id)))
-    await trainees.save_trainee_versions(conn, after)
-    await record(conn, facts, now=now)
+        receipts.append(outbox.Fact(receipt, 1))
+    await outbox.record(conn, receipts, now=now)

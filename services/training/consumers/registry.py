@@ -1,12 +1,13 @@
-"""What training does with messages of other services."""
+"""What training does with what the vendor registry tells."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from services.training import handlers
-from shared.consume import Received, Subscription
+from services.training.handlers import vendors
+from shared.consume import Many, Received
 from shared.db import Connection
+from shared.events.envelope import Message
 from shared.events.rights import VendorErased
 from shared.events.vendor import (
     VendorCategoryChosen,
@@ -26,41 +27,41 @@ V = TypeVar("V", bound=VendorEvent)
 async def on_registered(conn: Connection, received: Sequence[Received[VendorRegistered]], now: datetime) -> None:
     """New vendors are invited to training."""
     traces = {one.body.vendor_id: one.envelope.traceparent for one in received}
-    await handlers.invite_registered(conn, _with_versions(received), now=now, traces=traces)
+    await vendors.invite_registered(conn, _with_versions(received), now=now, traces=traces)
 
 
 async def on_category(
     conn: Connection, received: Sequence[Received[VendorCategoryChosen | VendorCategoryCleared]], _: datetime
 ) -> None:
     """What vendors sell, if anything."""
-    await handlers.remember_categories(conn, _with_versions(received))
+    await vendors.remember_categories(conn, _with_versions(received))
 
 
 async def on_coaching(
     conn: Connection, received: Sequence[Received[VendorCoached | VendorCoachingEnded]], _: datetime
 ) -> None:
     """Who coaches vendors, if anybody."""
-    await handlers.remember_agencies(conn, _with_versions(received))
+    await vendors.remember_agencies(conn, _with_versions(received))
 
 
 async def on_moved(conn: Connection, received: Sequence[Received[VendorMoved]], _: datetime) -> None:
     """Where vendors live."""
-    await handlers.remember_addresses(conn, _with_versions(received))
+    await vendors.remember_addresses(conn, _with_versions(received))
 
 
 async def on_merged(conn: Connection, received: Sequence[Received[VendorMerged]], _: datetime) -> None:
     """Registrations are one person."""
-    await handlers.remember_merges(conn, [one.body for one in received])
+    await vendors.remember_merges(conn, [one.body for one in received])
 
 
 async def on_unmerged(conn: Connection, received: Sequence[Received[VendorUnmerged]], now: datetime) -> None:
     """They are not, after all."""
-    await handlers.forget_merges(conn, [one.body for one in received], now=now)
+    await vendors.forget_merges(conn, [one.body for one in received], now=now)
 
 
 async def on_erased(conn: Connection, received: Sequence[Received[VendorErased]], now: datetime) -> None:
     """People are erased."""
-    await handlers.erase_vendors(conn, [one.body for one in received], now=now)
+    await vendors.erase_vendors(conn, [one.body for one in received], now=now)
 
 
 def _with_versions(received: Sequence[Received[V]]) -> list[tuple[V, int]]:
@@ -68,19 +69,14 @@ def _with_versions(received: Sequence[Received[V]]) -> list[tuple[V, int]]:
     return [(each.body, each.envelope.sequence or 0) for each in received]
 
 
-SUBSCRIPTIONS = [
-    Subscription(
-        topic=VendorEvent.topic,
-        on_many={
-            VendorRegistered: on_registered,
-            VendorCategoryChosen: on_category,
-            VendorCategoryCleared: on_category,
-            VendorCoached: on_coaching,
-            VendorCoachingEnded: on_coaching,
-            VendorMoved: on_moved,
-            VendorMerged: on_merged,
-            VendorUnmerged: on_unmerged,
-            VendorErased: on_erased,
-        },
-    ),
-]
+ON_MANY: dict[type[Message], Many] = {
+    VendorRegistered: on_registered,
+    VendorCategoryChosen: on_category,
+    VendorCategoryCleared: on_category,
+    VendorCoached: on_coaching,
+    VendorCoachingEnded: on_coaching,
+    VendorMoved: on_moved,
+    VendorMerged: on_merged,
+    VendorUnmerged: on_unmerged,
+    VendorErased: on_erased,
+}
