@@ -13,6 +13,7 @@ import pytest
 from deploy.local import stack
 from deploy.local.state import state_dir
 from tests.conftest import repository_root
+from tests.integration.backbone import is_lag_only
 
 STACK = f"demo-{os.getpid()}"
 
@@ -23,12 +24,6 @@ def folder() -> Iterator[Path]:
     yield state_dir(STACK)
     stack.stop(STACK)
     shutil.rmtree(state_dir(STACK), ignore_errors=True)
-
-
-def is_lag_only(line: str) -> bool:
-    """A coordinator that was not to be had for a moment. What it keeps is for lag tools only: consumers go on from the
-    offsets in their own databases, and the client asks again."""
-    return "GroupCoordinator" in line or '"logger": "aiokafka.consumer.group_coordinator"' in line
 
 
 def test_the_six_location_bazaar_keeps_every_promise(folder: Path) -> None:

@@ -42,6 +42,12 @@ class Reset(Command):
     counter: str
 
 
+def is_lag_only(line: str) -> bool:
+    """A coordinator that was not to be had for a moment. What it keeps is for lag tools only: consumers go on from the
+    offsets in their own databases, and the client asks again."""
+    return "GroupCoordinator" in line or '"logger": "aiokafka.consumer.group_coordinator"' in line
+
+
 async def until(done: Callable[[], object], seconds: float = 20) -> None:
     """Wait until `done()` (plain or a coroutine) is true; fails after `seconds`."""
     async with asyncio.timeout(seconds):
