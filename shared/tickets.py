@@ -180,7 +180,7 @@ def _days(days: Sequence[date]) -> bytes:
 
 
 def _bytes(text: str) -> bytes:
-    malformed = TicketMalformed("This is no ticket; scan the code again, or type the booth's number.")
+    malformed = TicketMalformed("This is no ticket; scan the code again, or type the number on it.")
     if len(text) > TICKET_CHARACTERS_MAX or not _TEXT.fullmatch(text):
         raise malformed
     body = text.removeprefix(PREFIX)

@@ -4,10 +4,10 @@ import base64
 import hashlib
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -17,6 +17,7 @@ from services.bazaar.store import public as store
 from shared.clock import day_in_jakarta
 from shared.errors import NotFound
 from shared.http import After, PublicEdge, PublicEdgeDep, page, read_cursor
+from shared.http.languages import AcceptLanguage, Lang, Language, preferred
 
 router = APIRouter(tags=["pages"], include_in_schema=False)
 
@@ -38,9 +39,6 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
-Language = Literal["id", "en"]
-Lang = Annotated[Language | None, Query(description="Language of the page; else as the browser prefers")]
-AcceptLanguage = Annotated[str | None, Header(max_length=1000)]
 IfNoneMatch = Annotated[str | None, Header(max_length=1000)]
 
 
@@ -113,20 +111,6 @@ async def _find(edge: PublicEdge, bazaar_id: str) -> dict[str, Any]:
     async with edge.read() as conn:
         facts = await store.find_facts(conn, known_as)
     return domain.describe(facts, edge.now)
-
-
-def preferred(accept_language: str | None) -> Language:
-    """The language of ours that a browser prefers (RFC 9110, 12.5.4); Indonesian where it has no wish."""
-    weights: dict[str, float] = {}
-    for part in (accept_language or "").lower().split(","):
-        name, _, quality = part.strip().partition(";q=")
-        primary = name.partition("-")[0].strip()
-        try:
-            weight = float(quality) if quality else 1.0
-        except ValueError:
-            continue
-        weights[primary] = max(weight, weights.get(primary, 0.0))
-    return "en" if weights.get("en", 0.0) > weights.get("id", weights.get("*", 0.0)) else "id"
 
 
 def _render(template: str, language: Language, asked: Language | None, **values: Any) -> str:

@@ -5,19 +5,16 @@ Amounts are read as people write them (`4.500.000`, `4,5 juta`), by `lokal`; app
 
 import csv
 import io
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
-from decimal import Decimal
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from functools import partial
+from typing import ClassVar, NamedTuple, TypeVar
 from uuid import UUID
-
-import lokal
 
 from services.vendor.domain.indicators import AMOUNT_RUPIAH_MAX, WORKERS_MAX, Figures
 from services.vendor.domain.registration import Problem
-from services.vendor.headings import fold
-from services.vendor.workbooks import SheetRefused
+from shared.cells import filled_rows, fold, read_count, read_month, read_rupiah
+from shared.workbooks import SheetRefused
 
 __all__ = ["ROWS_MAX", "SHEET_BYTES_MAX", "FiguresSheetRefused", "MonthRow", "read_figures"]
 
@@ -34,8 +31,6 @@ HEADINGS = {
     "workers": ("workers", "tenaga_kerja", "jumlah_tenaga_kerja", "karyawan"),
 }
 T = TypeVar("T")
-_YEAR_FIRST = re.compile(r"(\d{4})-(\d{1,2})", re.ASCII)
-_MONTH_FIRST = re.compile(r"(\d{1,2})[/-](\d{4})", re.ASCII)
 
 
 class FiguresSheetRefused(SheetRefused):
@@ -63,7 +58,7 @@ def read_figures(content: bytes) -> list[MonthRow]:
     first = text.partition("\n")[0]
     delimiter = ";" if first.count(";") > first.count(",") else ","
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    rows = _cells(reader)
+    rows = filled_rows(reader, _unreadable)
     _, headings = next(rows, (0, []))
     folded = [fold(heading) for heading in headings]
     columns = {
@@ -86,18 +81,8 @@ def read_figures(content: bytes) -> list[MonthRow]:
     return found
 
 
-def _cells(reader: Any) -> Iterator[tuple[int, list[str]]]:
-    """The rows of a `csv.reader` (its type has no public name) that hold something, with the line each begins on."""
-    while True:
-        line = reader.line_num + 1
-        try:
-            cells = [cell.strip() for cell in next(reader)]
-        except StopIteration:
-            return
-        except csv.Error:
-            raise FiguresSheetRefused(f"The file is no CSV from line {line} on: look at its quotation marks.") from None
-        if any(cells):
-            yield line, cells
+def _unreadable(line: int) -> FiguresSheetRefused:
+    return FiguresSheetRefused(f"The file is no CSV from line {line} on: look at its quotation marks.")
 
 
 def _row(line: int, cells: dict[str, str]) -> MonthRow:
@@ -112,15 +97,16 @@ def _row(line: int, cells: dict[str, str]) -> MonthRow:
             problems.append(Problem(field, f"{field.removesuffix('_rupiah').replace('_', '-')}-format", reason, fix))
         return value
 
+    rupiah, workers = partial(read_rupiah, rupiah_max=AMOUNT_RUPIAH_MAX), partial(read_count, count_max=WORKERS_MAX)
     amount = ("is no exact amount of rupiah", "write it like 4500000, 4.500.000 or 4,5 juta")
     row = MonthRow(
         line,
         kept("vendor_id", _vendor_id, "is no id of a vendor", "copy it from the list of vendors"),
-        kept("month", _month, "is no month", "write it like 2023-02 or 02/2023"),
+        kept("month", read_month, "is no month", "write it like 2023-02 or 02/2023"),
         Figures(
-            kept("turnover_rupiah", _rupiah, *amount),
-            kept("assets_rupiah", _rupiah, *amount),
-            kept("workers", _workers, "is no number of workers", f"write a number from 0 to {WORKERS_MAX}"),
+            kept("turnover_rupiah", rupiah, *amount),
+            kept("assets_rupiah", rupiah, *amount),
+            kept("workers", workers, "is no number of workers", f"write a number from 0 to {WORKERS_MAX}"),
         ),
         (),
     )
@@ -134,29 +120,3 @@ def _vendor_id(text: str) -> UUID | None:
         return UUID(text)
     except ValueError:
         return None
-
-
-def _month(text: str) -> date | None:
-    if found := _YEAR_FIRST.fullmatch(text):
-        year, month = int(found[1]), int(found[2])
-    elif found := _MONTH_FIRST.fullmatch(text):
-        year, month = int(found[2]), int(found[1])
-    else:
-        return None
-    return date(year, month, 1) if 1 <= month <= 12 and year >= 1 else None
-
-
-def _rupiah(text: str) -> int | None:
-    if not text.isprintable() or "-" in text:
-        return None
-    try:
-        read = lokal.parse_rupiah(text)
-    except ArithmeticError:  # it cannot round more than the 28 digits of a Decimal
-        return None
-    if read is None or read.approximate or Decimal(str(read.amount)) != int(read.amount):
-        return None
-    return int(read.amount) if 0 <= read.amount <= AMOUNT_RUPIAH_MAX else None
-
-
-def _workers(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and int(text) <= WORKERS_MAX else None

@@ -1,9 +1,8 @@
 """The headings under which a sheet of vendors may keep its columns."""
 
-import re
-from collections.abc import Sequence
+from shared.workbooks import Fields
 
-__all__ = ["HEADINGS", "REQUIRED", "find_columns", "fold"]
+__all__ = ["FIELDS", "HEADINGS", "REQUIRED"]
 
 REQUIRED = ("nik", "name", "phone", "kelurahan", "rw", "rt")
 
@@ -23,20 +22,4 @@ HEADINGS: dict[str, tuple[str, ...]] = {
 }
 """Field -> headings it may stand under; where a sheet has several, the first of the list is taken."""
 
-_NO_LETTERS = re.compile(r"[\s._/-]+")
-
-
-def fold(heading: str) -> str:
-    """A heading as `HEADINGS` writes it."""
-    return _NO_LETTERS.sub("_", heading.casefold()).strip("_")
-
-
-def find_columns(headings: Sequence[str]) -> dict[str, int]:
-    """Field -> position of its column, of the fields that are there."""
-    folded = [fold(heading) for heading in headings]
-    columns = {}
-    for field, names in HEADINGS.items():
-        name = next((name for name in names if name in folded), None)
-        if name is not None:
-            columns[field] = folded.index(name)
-    return columns
+FIELDS = Fields(HEADINGS, REQUIRED)

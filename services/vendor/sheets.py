@@ -14,8 +14,9 @@ from typing import Any, BinaryIO, ClassVar, NamedTuple, cast
 
 from services.vendor.checks import FORMULA_SIGNS
 from services.vendor.domain.registration import Problem, Registration
-from services.vendor.headings import HEADINGS, REQUIRED, find_columns, fold
-from services.vendor.workbooks import SheetRefused, read_workbook
+from services.vendor.headings import FIELDS, HEADINGS, REQUIRED
+from shared.cells import fold
+from shared.workbooks import SheetRefused, read_workbook
 
 __all__ = ["HEADINGS", "Record", "RejectedRows", "Sheet", "SheetRefused", "open_sheet"]
 
@@ -112,7 +113,7 @@ def open_sheet(file: BinaryIO) -> Sheet:
     beginning = file.read(4)
     file.seek(0)
     if beginning.startswith(WORKBOOK_BEGINNINGS):
-        return _open_rows(read_workbook(file))
+        return _open_rows(read_workbook(file, FIELDS))
     if beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise SheetRefused("The file is UTF-16 text. Save it as CSV UTF-8 and send that.")
     _check_text(file)
@@ -167,7 +168,7 @@ def _check_text(file: BinaryIO) -> None:
 def _columns(headings: list[str]) -> dict[str, int]:
     """Field -> position of its column."""
     folded = [fold(heading) for heading in headings]
-    columns = find_columns(headings)
+    columns = FIELDS.columns(headings)
     for field, position in columns.items():
         name = folded[position]
         if folded.count(name) > 1:

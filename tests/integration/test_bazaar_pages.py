@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from services.bazaar.pages import preferred
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
+from shared.http.languages import preferred
 from shared.ids import new_id
 from tests.conftest import StandingClock
 from tests.integration.bazaar import DAYS, KARANG_ANYAR, Fair, MakeDatabase, Serve, at, open_fair, site

@@ -22,14 +22,11 @@ from services.bazaar.domain.days import (
     require_day,
 )
 from services.bazaar.domain.gate import (
-    CLOCK_TOLERANCE,
     Gate,
     GateOpen,
-    KeptScan,
     Newcomer,
     NotAWalkIn,
     Scan,
-    Seen,
     SyncTooLate,
     came_too_late_for,
     in_order,
@@ -38,10 +35,10 @@ from services.bazaar.domain.gate import (
     require_sync,
     require_walk_in,
     see,
-    united,
 )
 from services.bazaar.domain.ledger import Standing
 from services.bazaar.domain.tickets import Issued, TicketElsewhere, TicketVoid, due, require_counts, require_for
+from shared.gate.scans import CLOCK_TOLERANCE, KeptScan, Seen, united
 from tests.unit.bazaar import DAYS, a_bazaar, a_site, a_vendor, an_application, an_offer
 
 ONE_DAY = timedelta(days=1)
@@ -156,7 +153,7 @@ sendings = st.builds(
     KeptScan,
     scan_id=st.just(UUID(int=1)),
     device_id=st.sampled_from(["a", "b"]),
-    application_id=st.just(UUID(int=1001)),
+    subject=st.just(UUID(int=1001)),
     serial=st.just(1),
     moment=st.integers(0, 5).map(lambda minutes: NOON + minutes * MINUTE),
     day=st.sampled_from(DAYS),

@@ -13,7 +13,6 @@ from services.vendor.domain.invitations import (
     AnswerTooLate,
     Assessment,
     ConsentMissing,
-    CriterionUnknown,
     Exhibition,
     ExhibitionAreaUnknown,
     ExhibitionDatesInvalid,
@@ -33,6 +32,7 @@ from services.vendor.domain.issues import (
     OwnerUnknown,
 )
 from services.vendor.domain.partners import Agreement
+from services.vendor.domain.readiness import CriterionUnknown, Weighting
 from services.vendor.domain.registration import Vendor
 
 TODAY = date(2023, 3, 1)
@@ -143,13 +143,15 @@ def test_criteria_are_known_codes() -> None:
             ready=True,
             criteria_met=met,
             criteria=["price", "standard"],
+            weighting=Weighting(1, TODAY, {"price": 60, "standard": 40}, 70),
             note=None,
             today=TODAY,
             now=NOW,
             by="officer",
         )[0]
 
-    assert assess("standard", "price", "price").criteria_met == ("price", "standard")
+    found = assess("standard", "price", "price")
+    assert (found.criteria_met, found.score, found.weighting) == (("price", "standard"), 100, 1)
     with pytest.raises(CriterionUnknown):
         assess("price", "luck")
 

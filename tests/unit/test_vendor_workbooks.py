@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import xlsxwriter
 
-from services.vendor import checks, workbooks
+from services.vendor import checks
 from services.vendor.checks import FieldRefused
 from services.vendor.domain.registration import Problem, Registration
 from services.vendor.sheets import ColumnsMissing, RejectedRows, open_sheet
-from services.vendor.workbooks import WorkbookRefused
+from shared import workbooks
+from shared.workbooks import WorkbookRefused
 
 HEADINGS = ("NIK", "Nama", "No. HP", "Kode Kelurahan", "RW", "RT", "Kategori")
 ROW = ("3171024507900001", "Siti", "081234567890", "31.71.02.1002", "3", "7", "health")

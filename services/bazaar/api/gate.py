@@ -1,11 +1,6 @@
 """At the gate: the page that officers' phones scan with, what they send later, the absent, and walk-ins."""
 
-import base64
-import hashlib
-import re
 from datetime import date, time
-from functools import cache
-from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -14,46 +9,58 @@ from pydantic import Field
 
 from services.bazaar.api.access import require_not_own, require_organiser
 from services.bazaar.domain.bazaar import BazaarUnknown
-from services.bazaar.domain.gate import SCANS_MAX, Gate, SyncScans, site_of
+from services.bazaar.domain.gate import Gate, SyncScans, site_of
+from services.bazaar.domain.tickets import BOOTH
 from services.bazaar.domain.values import Exact, SiteId
 from services.bazaar.handlers import gate as handlers
 from services.bazaar.store import applications, bazaars
 from services.bazaar.store import days as store
 from services.bazaar.store import tickets as ticket_rows
 from shared.db import Connection
+from shared.gate.page import GatePage, GateSetting, worker
+from shared.gate.scans import SCANS_MAX
 from shared.http import LIMIT_DEFAULT, After, EdgeDep, Limit, PublicEdgeDep, page, read_cursor
+from shared.signing_keys import find_public_keys
 from shared.tickets import show_keys
 
 router = APIRouter(prefix="/v1/bazaars/{bazaar_id}", tags=["gate"])
 
-TEMPLATES = Path(__file__).parent.parent / "templates"
-
-
-@cache
-def _page() -> tuple[bytes, dict[str, str]]:
-    """The page and what its browser may do: run the one script and style in it, ask this service, use the camera."""
-    content = (TEMPLATES / "gate.html").read_bytes()
-    allowed = {
-        name: " ".join(
-            f"'sha256-{base64.b64encode(hashlib.sha256(inside).digest()).decode()}'"
-            for inside in re.findall(rb"<%s>(.*?)</%s>" % (name.encode(), name.encode()), content, re.DOTALL)
-        )
-        for name in ("script", "style")
-    }
-    policy = (
-        f"default-src 'none'; script-src {allowed['script']}; style-src {allowed['style']}; connect-src 'self'; "
-        "worker-src 'self'; media-src blob: mediastream:; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'none'"
+PAGE = GatePage(
+    GateSetting(
+        kind=BOOTH,
+        name="bazaar_name",
+        subject="application_id",
+        spot="booth",
+        words={
+            "id": {
+                "title": "Gerbang bazar",
+                "site": "Lokasi",
+                "spot": "Lapak",
+                "typing": "Tanpa kamera: tempel isi tiket (LPK1:...), atau ketik nomor lapak, misalnya A07.",
+                "elsewhere": "Tiket untuk bazar lain.",
+                "key": "Kunci tiket tidak dikenal. Muat ulang daftar, atau ketik nomor lapak.",
+                "newer": "Ada tiket yang lebih baru. Minta tiket terbaru, atau ketik nomor lapak.",
+                "late": "Datang setelah gerbang tutup; lapaknya mungkin sudah diberikan. Tanyakan petugas.",
+                "nobody": "Tidak ada yang mengonfirmasi lapak ini.",
+                "nocrypto": "Peramban ini tidak bisa memeriksa tiket (Ed25519). Perbarui peramban, atau ketik nomor "
+                "lapak.",
+            },
+            "en": {
+                "title": "Gate of the bazaar",
+                "site": "Site",
+                "spot": "Booth",
+                "typing": "Without a camera: paste the ticket's text (LPK1:...), or type the number of the booth, for "
+                "example A07.",
+                "elsewhere": "A ticket for another bazaar.",
+                "key": "The ticket's key is unknown. Load the list again, or type the number of the booth.",
+                "newer": "There is a newer ticket. Ask for it, or type the number of the booth.",
+                "late": "Came after the gate had closed; the booth may be given away. Ask an officer.",
+                "nobody": "Nobody confirmed this booth.",
+                "nocrypto": "This browser cannot check tickets (Ed25519). Update it, or type the number of the booth.",
+            },
+        },
     )
-    headers = {
-        "Content-Security-Policy": policy,
-        "Permissions-Policy": "camera=(self)",
-        "Referrer-Policy": "no-referrer",
-        "X-Content-Type-Options": "nosniff",
-        "Cache-Control": "no-cache",
-        "ETag": f'"{hashlib.sha256(content).hexdigest()[:32]}"',
-    }
-    return content, headers
+)
 
 
 @router.get("/gate", response_class=Response)
@@ -62,16 +69,13 @@ async def show_gate(edge: PublicEdgeDep, bazaar_id: UUID) -> Response:
     async with edge.read() as conn:
         if (await bazaars.find_bazaar(conn, bazaar_id)).state == "draft":
             raise BazaarUnknown("There is no such bazaar.")
-    content, headers = _page()
-    return Response(content, media_type="text/html; charset=utf-8", headers=headers)
+    return PAGE.answer()
 
 
 @router.get("/gate-worker.js", response_class=Response, include_in_schema=False)
 async def show_worker(_: PublicEdgeDep, bazaar_id: UUID) -> Response:
     """The script that keeps the page of this bazaar's gate on the phone; its address bounds what it may touch."""
-    content = (TEMPLATES / "gate-worker.js").read_bytes()
-    headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
-    return Response(content, media_type="text/javascript; charset=utf-8", headers=headers)
+    return worker()
 
 
 @router.get("/gate/list")
@@ -83,7 +87,7 @@ async def list_expected(edge: EdgeDep, bazaar_id: UUID, site_id: SiteId | None =
         sites = bazaar.sites if site_id is None else (site_of(bazaar, site_id),)
         expected = {site.site_id: await store.list_expected(conn, bazaar_id, site.site_id) for site in sites}
         gates = await store.find_gates(conn, bazaar_id)
-        keys = await ticket_rows.find_public_keys(conn)
+        keys = await find_public_keys(conn, ticket_rows.KEYS)
     return {
         "bazaar_id": bazaar_id,
         "bazaar_name": bazaar.name,
@@ -155,7 +159,7 @@ async def decide_scan(edge: EdgeDep, bazaar_id: UUID, scan_id: UUID, wish: Decid
     async def act(conn: Connection) -> dict[str, Any]:
         await require_organiser(conn, edge.caller, bazaar_id)
         for scan in (await store.find_scans(conn, bazaar_id, [scan_id])).values():
-            found = await applications.find_application(conn, scan.application_id)
+            found = await applications.find_application(conn, scan.subject)
             await require_not_own(conn, edge.caller, found.vendor_id)
         await handlers.decide_scan(conn, bazaar_id, scan_id, accept=wish.accept, day=wish.day, now=edge.now)
         return {"scan_id": scan_id, "state": "accepted" if wish.accept else "dismissed"}

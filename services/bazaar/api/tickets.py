@@ -1,33 +1,28 @@
 """Tickets: the keys that check them, and a vendor's own as text and as a QR code."""
 
-import io
 from typing import Any
 from uuid import UUID
 
-import segno
 from fastapi import APIRouter, Response
 
 from services.bazaar.api.access import require_side
 from services.bazaar.domain.tickets import HOLDS_TICKET, Issued, TicketUnknown
-from services.bazaar.handlers import tickets as handlers
 from services.bazaar.store import applications, bazaars
 from services.bazaar.store import tickets as store
+from shared import signing_keys
 from shared.db import Connection
 from shared.http import Edge, EdgeDep, PublicEdgeDep
+from shared.http.codes import draw_code, paint_code
 from shared.tickets import show_keys
 
 router = APIRouter(prefix="/v1", tags=["tickets"])
-
-MODULE_PIXELS = 8
-PRIVATE = {"Cache-Control": "private, no-store"}
-"""Who has a ticket's code can show it: no cache keeps one."""
 
 
 @router.get("/tickets/keys")
 async def list_keys(edge: PublicEdgeDep) -> dict[str, Any]:
     """The public keys that check tickets offline, as a JWKS; the first signs, older ones stay good."""
     async with edge.read() as conn:
-        return show_keys(await store.find_public_keys(conn))
+        return show_keys(await signing_keys.find_public_keys(conn, store.KEYS))
 
 
 @router.post("/tickets/keys", status_code=201)
@@ -36,7 +31,7 @@ async def rotate_key(edge: EdgeDep) -> Response:
     edge.caller.require("operator")
 
     async def act(conn: Connection) -> dict[str, Any]:
-        return {"key_id": await handlers.rotate_key(conn, edge.platform.sealer, now=edge.now)}
+        return {"key_id": await signing_keys.rotate_key(conn, store.KEYS, edge.platform.sealer, now=edge.now)}
 
     return await edge.once(act, status=201)
 
@@ -60,22 +55,14 @@ async def show_ticket(edge: EdgeDep, application_id: UUID) -> dict[str, Any]:
 async def draw_ticket(edge: EdgeDep, application_id: UUID) -> Response:
     """The ticket's QR code as SVG."""
     _, text, _ = await _ticket(edge, application_id)
-    image = io.BytesIO()
-    _code(text).save(image, kind="svg", scale=MODULE_PIXELS, light="#fff")
-    return Response(image.getvalue(), media_type="image/svg+xml", headers=PRIVATE)
+    return draw_code(text)
 
 
 @router.get("/applications/{application_id}/ticket.png")
 async def paint_ticket(edge: EdgeDep, application_id: UUID) -> Response:
     """The ticket's QR code as PNG."""
     _, text, _ = await _ticket(edge, application_id)
-    image = io.BytesIO()
-    _code(text).save(image, kind="png", scale=MODULE_PIXELS)
-    return Response(image.getvalue(), media_type="image/png", headers=PRIVATE)
-
-
-def _code(text: str) -> segno.QRCode:
-    return segno.make_qr(text, error="m", boost_error=False)
+    return paint_code(text)
 
 
 async def _ticket(edge: Edge, application_id: UUID) -> tuple[Issued, str, dict[str, Any]]:

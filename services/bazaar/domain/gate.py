@@ -1,22 +1,17 @@
 """The gate: what devices scanned and send later, when it closes, and who gets the booths of those who did not come.
 
-Scans are a set. A device may send one again and again, among others, after others; several devices may have scanned the
-same ticket. What is kept follows from the set alone: a vendor was there on a day when one scan of that day is accepted,
-since the earliest of them.
-
-A device's clock may be wrong. It says in `sent_at` what it shows when it sends, so the difference to ours, which the
-network's delay makes a little too large, corrects every moment of that sending. Retries differ by their delays: the
-earliest moment counts. What is not plausible then is neither taken nor lost: an officer decides.
+Scans are a set (`shared.gate.scans`): a vendor was there on a day when one scan of that day is accepted, since the
+earliest of them.
 """
 
 import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Literal, NamedTuple, Self
+from datetime import date, datetime, time, timedelta
+from typing import NamedTuple, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from services.bazaar.domain.application import Application, Offer, Step, Vendor, require_eligible
 from services.bazaar.domain.bazaar import Bazaar, Site
@@ -27,18 +22,14 @@ from services.bazaar.domain.values import Exact
 from shared.clock import JAKARTA, day_in_jakarta
 from shared.errors import NotFound, Refused
 from shared.events.bazaar import ApplicationReceived, BoothConfirmed
+from shared.gate import scans
+from shared.gate.scans import SCANS_MAX, DeviceId, DeviceMoment, ScanText, Seen
 
 CLOSES_AT_DEFAULT = time(10, 0)
 """In Jakarta, on the first day of a site: who has not come by then may lose its booth to one who waits at the gate."""
 
-CLOCK_TOLERANCE = timedelta(minutes=15)
-"""So far a corrected moment may lie outside a day, before its ticket was issued, or after its own sending."""
-
 SYNC_DAYS_AFTER = 7
 """Scans are taken until so many days after the last day of the bazaar: phones come back late."""
-
-SCANS_MAX = 500
-"""Of one sending; checking their signatures takes 60 ms of one processor."""
 
 
 class SyncTooLate(Refused):
@@ -59,18 +50,6 @@ class GateUnknown(NotFound):
     code = "unknown-site"
 
 
-class ScanUnknown(NotFound):
-    """No scan with this id waits for an officer."""
-
-    code = "scan-unknown"
-
-
-class ScanIdReused(Refused):
-    """The device gave the id of one scan to another; ids of scans are random and used once."""
-
-    code = "scan-id-reused"
-
-
 class NoBoothFree(Refused):
     """Every booth of the site is held."""
 
@@ -83,15 +62,11 @@ class NotAWalkIn(Refused):
     code = "not-a-walk-in"
 
 
-DeviceMoment = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))]
-"""What a device's clock shows, which may be wrong by decades: a clock without a battery begins in 1970."""
-
-
 class Scan(Exact):
     """One scan: what a ticket's code said, or the application whose booth number an officer typed."""
 
     scan_id: UUID
-    ticket: Annotated[str, StringConstraints(max_length=500)] | None = None
+    ticket: ScanText | None = None
     application_id: UUID | None = None
     scanned_at: DeviceMoment
 
@@ -105,7 +80,7 @@ class Scan(Exact):
 class SyncScans(Exact):
     """Command: what a device has scanned. `sent_at`: what its clock shows as it sends."""
 
-    device_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$", max_length=64)]
+    device_id: DeviceId
     sent_at: DeviceMoment
     scans: list[Scan] = Field(max_length=SCANS_MAX)
 
@@ -115,43 +90,6 @@ class Gate(NamedTuple):
 
     closes_at: time = CLOSES_AT_DEFAULT
     released_at: datetime | None = None
-
-
-class Seen(NamedTuple):
-    """A genuine scan with its clock corrected: when, on which day of the site, and why an officer must look at it."""
-
-    moment: datetime
-    day: date
-    flagged_because: str | None = None
-
-
-class KeptScan(NamedTuple):
-    """A scan of a genuine ticket (serial 0: the number of the booth was typed), as it is kept.
-
-    `state`: accepted; flagged, an officer decides; dismissed by one.
-    """
-
-    scan_id: UUID
-    device_id: str
-    application_id: UUID
-    serial: int
-    moment: datetime
-    day: date
-    state: Literal["flagged", "accepted", "dismissed"]
-    flagged_because: str | None
-
-
-def united(one: KeptScan, other: KeptScan) -> KeptScan:
-    """Of two sendings of one scan the one that counts: an officer's word, else what is plausible, else the earlier.
-
-    That is an order, so of any number of sendings the same one counts, whichever came first.
-    """
-    return min(one, other, key=_rank)
-
-
-def _rank(scan: KeptScan) -> tuple[int, datetime, date, str, str]:
-    worth = ("dismissed", "accepted", "flagged").index(scan.state)
-    return worth, scan.moment, scan.day, scan.flagged_because or "", scan.device_id
 
 
 def require_sync(bazaar: Bazaar, now: datetime) -> None:
@@ -171,20 +109,7 @@ def see(
     scanned_at: datetime, sent_at: datetime, now: datetime, days: Sequence[date], issued_at: datetime | None
 ) -> Seen:
     """When and on which day a scan was made. `days`: those of the site; `issued_at`: of the ticket that was scanned."""
-    moment = scanned_at + (now - sent_at)
-    day = _day(moment, days)
-    if scanned_at > sent_at + CLOCK_TOLERANCE:
-        return Seen(moment, day or day_in_jakarta(moment), "scanned-after-sent")
-    if day is None:
-        return Seen(moment, day_in_jakarta(moment), "not-a-bazaar-day")
-    if issued_at is not None and moment < issued_at - CLOCK_TOLERANCE:
-        return Seen(moment, day, "before-ticket")
-    return Seen(moment, day)
-
-
-def _day(moment: datetime, days: Collection[date]) -> date | None:
-    around = (moment, moment + CLOCK_TOLERANCE, moment - CLOCK_TOLERANCE)
-    return next((day for day in map(day_in_jakarta, around) if day in days), None)
+    return scans.see(scanned_at, sent_at, now, days, issued_at, other_day="not-a-bazaar-day")
 
 
 def came_too_late_for(application: Application, seen: Seen, gate: Gate) -> Seen:

@@ -13,7 +13,7 @@ from services.bazaar.domain import ledger as standings
 from services.bazaar.domain import tickets as ticketing
 from services.bazaar.domain.application import Application, Step, Vendor
 from services.bazaar.domain.bazaar import Bazaar, Site
-from services.bazaar.domain.gate import Gate, KeptScan, Newcomer, Scan, Seen, SyncScans
+from services.bazaar.domain.gate import Gate, Newcomer, Scan, SyncScans
 from services.bazaar.domain.ledger import Standing
 from services.bazaar.domain.rotation import Promotion, groups_limited, promote
 from services.bazaar.domain.tickets import Issued
@@ -32,19 +32,12 @@ from shared import families
 from shared.clock import day_in_jakarta
 from shared.db import Connection
 from shared.errors import Refused
+from shared.gate.scans import KeptScan, RefusedScan, ScanIdReused, ScanUnknown, Seen, united
 from shared.ids import new_id
+from shared.signing_keys import find_public_keys
 from shared.tickets import Ticket, read_ticket
 
 # ---- scans
-
-
-class RefusedScan(NamedTuple):
-    """One scan that counts for nothing, and why; `details` say what would be valid now."""
-
-    scan_id: UUID
-    code: str
-    reason: str
-    details: Mapping[str, object]
 
 
 class Synced(NamedTuple):
@@ -68,7 +61,7 @@ async def sync_scans(conn: Connection, bazaar_id: UUID, command: SyncScans, *, n
     """Add what a device scanned to the set of scans. Sent again, by whomever, in whatever order: the same set."""
     bazaar = await bazaars.share_bazaar(conn, bazaar_id)
     domain.require_sync(bazaar, now)
-    keys = await ticket_rows.find_public_keys(conn)
+    keys = await find_public_keys(conn, ticket_rows.KEYS)
     # in a thread: hundreds of signatures would hold up everybody else
     read, refused = await asyncio.to_thread(_read_scans, command.scans, bazaar_id, keys)
     concerned = sorted({one.application_id for one in read})
@@ -87,11 +80,11 @@ async def sync_scans(conn: Connection, bazaar_id: UUID, command: SyncScans, *, n
         before = kept.get(scan_id) or known.get(scan_id)
         try:
             application = of_bazaar(found.get(one.application_id), bazaar_id)
-            if before is not None and before.application_id != one.application_id:
-                raise domain.ScanIdReused("Another scan has this id; make the ids of scans at random.")
+            if before is not None and before.subject != one.application_id:
+                raise ScanIdReused("Another scan has this id; make the ids of scans at random.")
             seen = facts.judge(one, application, command.sent_at, now)
         except Refused as error:
-            if before is None or before.application_id != one.application_id:
+            if before is None or before.subject != one.application_id:
                 refused.append(RefusedScan(scan_id, error.code, error.message, error.details))
             else:  # it was taken before, and what has happened since (a swap, a walk-in) does not make it untrue
                 kept[scan_id] = before
@@ -99,7 +92,7 @@ async def sync_scans(conn: Connection, bazaar_id: UUID, command: SyncScans, *, n
         if seen.flagged_because == "booth-given-away":
             in_time.append(application.application_id)
         row = _row(one, command.device_id, seen)
-        kept[scan_id] = row if before is None else domain.united(row, before)
+        kept[scan_id] = row if before is None else united(row, before)
     await rows.save_scans(conn, bazaar_id, list(kept.values()), now=now)
     accepted = [row for row in kept.values() if row.state == "accepted"]
     checked_in = await _check_in(conn, bazaar, found, accepted, now=now)
@@ -179,7 +172,7 @@ async def _check_in(
     moments: dict[date, dict[UUID, datetime]] = {}
     for row in accepted:
         of_day = moments.setdefault(row.day, {})
-        of_day[row.application_id] = min(row.moment, of_day.get(row.application_id, row.moment))
+        of_day[row.subject] = min(row.moment, of_day.get(row.subject, row.moment))
     already = await rows.find_days_checked_in(conn, list(found))
     current, count = dict(found), 0
     for day, of_day in sorted(moments.items()):
@@ -204,17 +197,17 @@ async def decide_scan(
     bazaar = await bazaars.share_bazaar(conn, bazaar_id)
     domain.require_sync(bazaar, now)
     row = (await rows.find_scans(conn, bazaar_id, [scan_id])).get(scan_id)
-    application = None if row is None else await store.lock_application(conn, row.application_id)
+    application = None if row is None else await store.lock_application(conn, row.subject)
     row = (await rows.find_scans(conn, bazaar_id, [scan_id])).get(scan_id)
     if row is None or row.state != "flagged" or application is None:
-        raise domain.ScanUnknown("No scan with this id waits for an officer.", scan_id=str(scan_id))
+        raise ScanUnknown("No scan with this id waits for an officer.", scan_id=str(scan_id))
     if not accept:
         await rows.save_scans(conn, bazaar_id, [row._replace(state="dismissed")], now=now)
         return
     settled = row._replace(state="accepted", day=day or row.day)
     check_ins.require_day(bazaar, settled.day, day_in_jakarta(now))
-    if (row.application_id, settled.day) not in await rows.find_days_checked_in(conn, [row.application_id]):
-        given_away = bool(await rows.find_given_away(conn, [row.application_id]))
+    if (row.subject, settled.day) not in await rows.find_days_checked_in(conn, [row.subject]):
+        given_away = bool(await rows.find_given_away(conn, [row.subject]))
         check_ins.check_in(application, bazaar, settled.day, given_away=given_away)
     await rows.save_scans(conn, bazaar_id, [settled], now=now)
     # its own moment was not plausible, so the check-in bears that of the decision

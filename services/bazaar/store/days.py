@@ -5,8 +5,9 @@ from datetime import date, datetime, time
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from services.bazaar.domain.gate import Gate, KeptScan
+from services.bazaar.domain.gate import Gate
 from shared.db import Connection
+from shared.gate.scans import KeptScan
 
 # ---- check-ins
 
@@ -122,7 +123,7 @@ async def list_expected(conn: Connection, bazaar_id: UUID, site_id: str) -> list
 async def find_scans(conn: Connection, bazaar_id: UUID, scan_ids: Sequence[UUID]) -> dict[UUID, KeptScan]:
     """Those of these scans that are kept already."""
     rows = await conn.fetch(
-        "SELECT scan_id, device_id, application_id, serial, moment, day, state, flagged_because FROM scan "
+        "SELECT scan_id, device_id, application_id AS subject, serial, moment, day, state, flagged_because FROM scan "
         "WHERE bazaar_id = $1 AND scan_id = ANY($2::uuid[])",
         bazaar_id,
         list(scan_ids),
@@ -142,7 +143,7 @@ async def save_scans(conn: Connection, bazaar_id: UUID, scans: Sequence[KeptScan
         bazaar_id,
         [one.scan_id for one in scans],
         [one.device_id for one in scans],
-        [one.application_id for one in scans],
+        [one.subject for one in scans],
         [one.serial for one in scans],
         [one.moment for one in scans],
         [one.day for one in scans],

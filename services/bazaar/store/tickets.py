@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import NamedTuple
 from uuid import UUID
 
 from services.bazaar.domain.tickets import Issued
 from shared.db import Connection
 from shared.resealing import SealedColumn
+from shared.signing_keys import KeyTable
 
 SEALED_TICKET_KEYS = SealedColumn(
     "keys of tickets",
@@ -18,39 +18,12 @@ SEALED_TICKET_KEYS = SealedColumn(
 )
 
 
-class SigningKey(NamedTuple):
-    """A key that signs tickets: its private half, sealed with `id` as context."""
-
-    id: UUID
-    key_id: str
-    public: bytes
-    sealed: bytes
-
-
-async def lock_keys(conn: Connection) -> None:
-    """Let one transaction at a time make a key."""
-    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('bazaar.ticket-keys', 0))")
-
-
-async def find_signing_key(conn: Connection) -> SigningKey | None:
-    """The newest key, which signs; None before the first ticket."""
-    row = await conn.fetchrow(
-        "SELECT id, key_id, public, sealed FROM ticket_key ORDER BY made_at DESC, id DESC LIMIT 1"
-    )
-    return None if row is None else SigningKey(**row)
-
-
-async def add_key(conn: Connection, key: SigningKey, *, now: datetime) -> None:
-    """A new key, which signs from now on."""
-    await conn.execute(
-        "INSERT INTO ticket_key (id, key_id, public, sealed, made_at) VALUES ($1, $2, $3, $4, $5)", *key, now
-    )
-
-
-async def find_public_keys(conn: Connection) -> dict[str, bytes]:
-    """The public half of every key there ever was, the newest first."""
-    rows = await conn.fetch("SELECT key_id, public FROM ticket_key ORDER BY made_at DESC, id DESC")
-    return {row["key_id"]: row["public"] for row in rows}
+KEYS = KeyTable(
+    lock="bazaar.ticket-keys",
+    newest="SELECT id, key_id, public, sealed FROM ticket_key ORDER BY made_at DESC, id DESC LIMIT 1",
+    add="INSERT INTO ticket_key (id, key_id, public, sealed, made_at) VALUES ($1, $2, $3, $4, $5)",
+    public="SELECT key_id, public FROM ticket_key ORDER BY made_at DESC, id DESC",
+)
 
 
 async def find_last_tickets(conn: Connection, application_ids: Sequence[UUID]) -> dict[UUID, tuple[Issued, datetime]]:

@@ -1,27 +1,28 @@
-"""Excel workbooks (XLSX), read in a process of their own: `python -m services.vendor.workbooks < BOOK > ROWS`.
+"""Excel workbooks (XLSX), read in a process of their own: `python -m shared.workbooks FIELDS < BOOK > ROWS`.
 
 A workbook is a ZIP archive, which may unpack to anything, and it is read whole. So a child with limits of memory, time
 and output reads it, and writes the rows of its sheet as CSV: the row's number in the workbook, then its cells as text.
-A book that would bring a service down brings down the child.
+A book that would bring a service down brings down the child. FIELDS says, as JSON, what a sheet is known by.
 
 What the child cannot use it tells by its exit code and a word on stderr; `read_workbook` makes a refusal of it.
 """
 
 import csv
 import io
+import json
 import resource
 import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, BinaryIO, ClassVar, NamedTuple
 
-from services.vendor.headings import REQUIRED, find_columns
+from shared.cells import fold
 from shared.errors import Refused
 
-__all__ = ["SheetRefused", "WorkbookRefused", "read_workbook"]
+__all__ = ["Fields", "SheetRefused", "WorkbookRefused", "read_workbook"]
 
 MEMORY_BYTES_MAX = 768 << 20
 """400,000 rows of ten cells take 400 MB; the address space of the interpreter and its libraries is in it."""
@@ -44,10 +45,36 @@ FIXES = {
 
 
 class SheetRefused(Refused):
-    """The file as a whole cannot be read as a sheet of vendors; no row of it was taken."""
+    """The file as a whole cannot be read as a sheet; no row of it was taken."""
 
     code: ClassVar[str] = "sheet-unreadable"
     status: ClassVar[int] = 422
+
+
+class Fields(NamedTuple):
+    """What the sheet that is sought is known by: field -> folded headings it may stand under, and the fields that it
+    must have.
+    """
+
+    accepted: Mapping[str, Sequence[str]]
+    required: Sequence[str]
+
+    def columns(self, headings: Sequence[str]) -> dict[str, int]:
+        """Field -> position of its column, of the fields that are there.
+
+        Where a sheet has several of a field's headings, the first that is accepted is taken.
+        """
+        folded = [fold(heading) for heading in headings]
+        columns = {}
+        for field, names in self.accepted.items():
+            name = next((name for name in names if name in folded), None)
+            if name is not None:
+                columns[field] = folded.index(name)
+        return columns
+
+    def complete(self, headings: Sequence[str]) -> bool:
+        """Whether all that is required is there."""
+        return set(self.required) <= self.columns(headings).keys()
 
 
 class WorkbookRefused(SheetRefused):
@@ -59,7 +86,7 @@ class WorkbookRefused(SheetRefused):
         super().__init__(f"The workbook was not read. {FIXES[why].format(where)}", why=why)
 
 
-def read_workbook(file: BinaryIO) -> BinaryIO:
+def read_workbook(file: BinaryIO, fields: Fields) -> BinaryIO:
     """The rows of a workbook's sheet as CSV (see above), in a file that is gone when it is closed.
 
     Raises `WorkbookRefused`. Blocks for some seconds where there are 100,000 rows.
@@ -68,7 +95,12 @@ def read_workbook(file: BinaryIO) -> BinaryIO:
     with _on_disk(file) as book, tempfile.TemporaryFile() as said:
         try:
             child = subprocess.run(
-                [sys.executable, "-m", __name__], stdin=book, stdout=rows, stderr=said, timeout=SECONDS_MAX, check=False
+                [sys.executable, "-m", __name__, json.dumps(fields)],
+                stdin=book,
+                stdout=rows,
+                stderr=said,
+                timeout=SECONDS_MAX,
+                check=False,
             )
             code = child.returncode
         except subprocess.TimeoutExpired:
@@ -130,7 +162,7 @@ def _check_archive(book: BinaryIO) -> None:
     book.seek(0)
 
 
-def _write_rows(book: BinaryIO, target: Any) -> None:
+def _write_rows(book: BinaryIO, target: Any, fields: Fields) -> None:
     import python_calamine as calamine
 
     try:
@@ -145,12 +177,12 @@ def _write_rows(book: BinaryIO, target: Any) -> None:
             sheet = workbook.get_sheet_by_name(name)
             if sheet.start is None:
                 continue
-            top = _headings(_numbered(sheet))
+            top = _headings(_numbered(sheet), fields)
             if top is None:
                 continue
-            if best is None or _complete(top[1]):
+            if best is None or fields.complete(top[1]):
                 best = (sheet, *top)
-            if _complete(top[1]):
+            if fields.complete(top[1]):
                 break
     except calamine.PasswordError:
         raise _Unusable("password") from None
@@ -160,7 +192,7 @@ def _write_rows(book: BinaryIO, target: Any) -> None:
         raise _Unusable("no-sheet")
     sheet, first, headings = best
     _, left = sheet.start or (0, 0)
-    _check_merged(sheet.merged_cell_ranges or (), first, find_columns(headings), left)
+    _check_merged(sheet.merged_cell_ranges or (), first, fields.columns(headings), left)
     writer = csv.writer(target)
     for number, cells in _numbered(sheet):
         if number >= first:
@@ -174,16 +206,12 @@ def _numbered(sheet: Any) -> Iterator[tuple[int, list[Any]]]:
     return enumerate(sheet.iter_rows(), sheet.start[0] + 1)
 
 
-def _complete(headings: Sequence[str]) -> bool:
-    return set(REQUIRED) <= find_columns(headings).keys()
-
-
-def _headings(rows: Iterable[tuple[int, list[Any]]]) -> tuple[int, list[str]] | None:
+def _headings(rows: Iterable[tuple[int, list[Any]]], fields: Fields) -> tuple[int, list[str]] | None:
     """Number and texts of the row of headings: there may be a title above. The first row that is not empty, else."""
     first = None
     for number, cells in rows:
         texts = [_text(cell) for cell in cells]
-        if _complete(texts):
+        if fields.complete(texts):
             return number, texts
         if first is None and any(texts):
             first = (number, texts)
@@ -234,7 +262,7 @@ def _main() -> int:
         with open(0, "rb", closefd=False) as book, open(1, "wb", closefd=False) as out:
             _check_archive(book)
             with io.TextIOWrapper(out, "utf-8", newline="", errors="replace") as target:
-                _write_rows(book, target)
+                _write_rows(book, target, Fields(*json.loads(sys.argv[1])))
     except _Unusable as unusable:
         sys.stderr.write(f"{unusable}\n")  # what the parent reads
         return UNUSABLE
