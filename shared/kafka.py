@@ -68,6 +68,8 @@ TOPICS = (
     TopicSpec("lapak.bazaar.events.v1", 6, _FACTS),
     TopicSpec("lapak.bazaar.commands.v1", 6, _COMMANDS),
     TopicSpec("lapak.training.events.v1", 6, _FACTS),
+    TopicSpec("lapak.training.contact.v1", 6, _LATEST),
+    TopicSpec("lapak.training.commands.v1", 6, _COMMANDS),
     TopicSpec("lapak.notify.events.v1", 6, _FACTS),
     TopicSpec("lapak.operations.events.v1", 1, _FACTS),
 )

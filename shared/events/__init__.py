@@ -4,7 +4,20 @@ The JSON Schemas and the AsyncAPI document in `schema/` are generated from these
 field is never removed, retyped or made required; anything else is a new event name.
 """
 
-from shared.events import bazaar, documents, notify, operations, products, programme, rights, training, vendor
+from shared.events import (
+    bazaar,
+    cases,
+    documents,
+    graduation,
+    mentoring,
+    notify,
+    operations,
+    products,
+    programme,
+    rights,
+    training,
+    vendor,
+)
 from shared.events.envelope import Command, Envelope, Event, Malformed, Message, read_envelope, write_headers
 
 __all__ = [
@@ -14,7 +27,10 @@ __all__ = [
     "Malformed",
     "Message",
     "bazaar",
+    "cases",
     "documents",
+    "graduation",
+    "mentoring",
     "notify",
     "operations",
     "products",

@@ -1,5 +1,6 @@
 """Contracts of what vendors sell, and of their figures by month (P6)."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -45,3 +46,6 @@ class IndicatorsReported(VendorEvent):
     workers: int | None = Field(default=None, ge=0)
     entered_by: Literal["vendor", "mentor", "officer"]
     queried: bool = Field(default=False, description="True: far from the months before; somebody should ask")
+    entered_at: datetime | None = Field(
+        default=None, description="When it was entered: of a person's several registrations the last entered counts"
+    )

@@ -40,6 +40,10 @@ class EnrolmentChanged(VendorEvent):
     service: ProgrammeService
     state: EnrolmentState
     previous_state: EnrolmentState | None = None
+    step: int | None = Field(default=None, description="Number of this change among the vendor's in the service")
+    followed: bool = Field(
+        default=False, description="True: the registry followed what training said; training need not follow it again"
+    )
 
 
 class AffiliationEvent(VendorEvent):
@@ -79,6 +83,7 @@ class ExportReadinessAssessed(VendorEvent):
 
     ready: bool
     assessed_on: date
+    score: int | None = Field(default=None, ge=0, le=100, description="Of 100, by the weights of the criteria then")
 
 
 class ExportReferred(VendorEvent):
@@ -125,6 +130,8 @@ class PartnerAgreementMade(PartnerEvent):
     area: AreaCode
     valid_from: date
     valid_until: date
+    code: str | None = Field(default=None, description="Code of the organisation; referrals to a bank name it by this")
+    topics: list[str] | None = Field(default=None, description="What it is about, codes, for example capital, training")
 
 
 class PartnerAgreementEnded(PartnerEvent):
