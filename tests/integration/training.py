@@ -18,8 +18,8 @@ from shared.clock import Clock
 from shared.consume import Consumer
 from shared.crypto import Sealer
 from shared.db import Database
-from shared.events.envelope import Envelope, write_headers
-from shared.events.vendor import VendorEvent, VendorRegistered
+from shared.events.envelope import Envelope, Event, write_headers
+from shared.events.vendor import VendorRegistered
 from shared.ids import new_id
 from shared.service import Service
 from tests.conftest import FreshDatabase
@@ -69,7 +69,7 @@ class School:
     # -- events of the registry
 
     def record(
-        self, event: VendorEvent, sequence: int, partition: int = 0, traceparent: str | None = None
+        self, event: Event, sequence: int, partition: int = 0, traceparent: str | None = None
     ) -> ConsumerRecord:
         """The event as the next record of a partition."""
         name, now = type(event).__name__, self.clock.now()
@@ -83,7 +83,7 @@ class School:
         """A consumer of the registry's events, as one replica has it."""
         return Consumer("training", SUBSCRIPTIONS[0], self.database, self.clock, self.sealer, asyncio.Event())
 
-    async def hear(self, *events: tuple[VendorEvent, int], partition: int = 0) -> None:
+    async def hear(self, *events: tuple[Event, int], partition: int = 0) -> None:
         """Consume these events as one batch."""
         await self.consumer().handle([self.record(event, sequence, partition) for event, sequence in events])
 
@@ -118,23 +118,48 @@ class School:
         """Token of an operator."""
         return self.issuer.token("operator", ["operator"])
 
+    async def list_course(self, course: str) -> None:
+        """Have a basic course in the catalogue that nobody told of; one that is there stays."""
+        async with self.database.transaction() as conn:
+            await conn.execute(
+                "INSERT INTO course (course, name_id, name_en, level, field, sessions, state, version, listed_at) "
+                "VALUES ($1, $1, $1, 'basic', 'entrepreneurship', 2, 'listed', 1, $2) ON CONFLICT DO NOTHING",
+                course,
+                self.clock.now(),
+            )
+
     async def open_class(
-        self, *, places: int = 30, area: str = SAWAH_BESAR, course: str = COURSE, days: Sequence[str] = ()
+        self,
+        *,
+        places: int = 30,
+        area: str = SAWAH_BESAR,
+        course: str = COURSE,
+        days: Sequence[str] = (),
+        **more: Any,
     ) -> UUID:
         """A class, by default of two days, 6 and 7 March 2023."""
+        await self.list_course(course)
         body = {
             "course": course,
             "title": f"Kelas {course}",
             "area": area,
             "days": list(days) or ["2023-03-06", "2023-03-07"],
             "places": places,
+            **more,
         }
         return UUID(ok(await self.post("/v1/classes", body), 201)["class_id"])
 
-    async def enrol(self, class_id: UUID, vendors: Sequence[UUID], *, token: str | None = None) -> dict[str, Any]:
+    async def enrol(
+        self, class_id: UUID, vendors: Sequence[UUID], *, token: str | None = None, waitlist: bool = False
+    ) -> dict[str, Any]:
         """Ask for places."""
-        body = {"vendor_ids": [str(vendor) for vendor in vendors]}
+        body = {"vendor_ids": [str(vendor) for vendor in vendors], "waitlist": waitlist}
         return ok(await self.post(f"/v1/classes/{class_id}/enrolments", body, token=token))
+
+    async def withdraw(self, class_id: UUID, vendors: Sequence[UUID], *, token: str | None = None) -> dict[str, Any]:
+        """Give places up."""
+        body = {"vendor_ids": [str(vendor) for vendor in vendors]}
+        return ok(await self.post(f"/v1/classes/{class_id}/withdrawals", body, token=token))
 
     async def attend(self, class_id: UUID, day: str, vendors: Sequence[UUID]) -> dict[str, Any]:
         """Hand in the list of a day."""
@@ -148,11 +173,12 @@ class School:
     # -- what was published
 
     async def published(self, *types: str) -> list[Published]:
-        """Events in the outbox, oldest first; only of these types if any are named."""
+        """Events in the outbox, oldest first; only of these types if any are named. Those of courses have no ids."""
         async with self.database.read() as conn:
             rows = await conn.fetch(
                 "SELECT type, key, sequence, convert_from(payload, 'UTF8')::json AS body FROM outbox "
-                "WHERE topic = 'lapak.training.events.v1' AND ($1::text[] = '{}' OR type = ANY($1)) ORDER BY seq",
+                "WHERE topic = 'lapak.training.events.v1' AND ($1::text[] = '{}' OR type = ANY($1)) "
+                "AND key ~ '^[0-9a-f-]{36}$' ORDER BY seq",
                 list(types),
             )
         return [Published(row["type"], UUID(row["key"]), row["sequence"], row["body"]) for row in rows]

@@ -6,15 +6,11 @@ from datetime import date, timedelta
 from uuid import UUID
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from services.training.domain import attendance, classes, completion, enrolments, results
-from services.training.domain.attendance import NoSuchSession, NotEnrolled, SessionAhead, TakeAttendance
+from services.training.domain import classes, completion, enrolments
 from services.training.domain.classes import AttendanceMissing, ClassRunning, OpenClass, TrainingClass
-from services.training.domain.enrolments import Enrolling, Enrolment, Standing
-from shared.events.training import TrainingCompleted, TrainingNotCompleted
+from services.training.domain.enrolments import About, Enrolling, Standing
 
 FIRST = date(2023, 3, 6)
 LAST = date(2023, 3, 10)
@@ -53,8 +49,7 @@ def enrol(
         offered,
         taken,
         vendors,
-        vendors if known is None else known,
-        standings or {},
+        About(vendors if known is None else known, standings or {}),
         today=today,
         by_officer=by_officer,
     )
@@ -159,48 +154,7 @@ def test_vendors_enrol_themselves_to_the_first_day_and_officers_after_it() -> No
     assert enrol(a_class(), vendor(1), today=FIRST + timedelta(days=1), by_officer=True).enrolled
 
 
-# --- attendance
-
-
-def roster(*vendors: UUID) -> list[Enrolment]:
-    return [Enrolment(each) for each in vendors]
-
-
-def test_a_list_sets_the_day_and_a_second_list_corrects_it() -> None:
-    seats = roster(vendor(1), vendor(2))
-    seats = attendance.take_attendance(a_class(), seats, TakeAttendance(day=FIRST, vendor_ids=[vendor(1)]), today=FIRST)
-    assert [seat.attended for seat in seats] == [{FIRST}, set()]
-    seats = attendance.take_attendance(a_class(), seats, TakeAttendance(day=FIRST, vendor_ids=[vendor(2)]), today=LAST)
-    assert [seat.attended for seat in seats] == [set(), {FIRST}]
-
-
-def test_attendance_is_taken_on_the_session_day_but_not_before() -> None:
-    command = TakeAttendance(day=LAST, vendor_ids=[])
-    assert attendance.take_attendance(a_class(), [], command, today=LAST) == []
-    with pytest.raises(SessionAhead):
-        attendance.take_attendance(a_class(), [], command, today=LAST - timedelta(days=1))
-
-
-def test_a_day_without_a_session_is_refused() -> None:
-    command = TakeAttendance(day=LAST + timedelta(days=1), vendor_ids=[])
-    with pytest.raises(NoSuchSession) as raised:
-        attendance.take_attendance(a_class(), [], command, today=LAST + timedelta(days=2))
-    assert raised.value.details["days"] == [day.isoformat() for day in FIVE_DAYS]
-
-
-def test_strangers_on_the_list_are_named_and_nothing_is_taken() -> None:
-    command = TakeAttendance(day=FIRST, vendor_ids=[vendor(1), vendor(7)])
-    with pytest.raises(NotEnrolled) as raised:
-        attendance.take_attendance(a_class(), roster(vendor(1)), command, today=FIRST)
-    assert raised.value.details["vendor_ids"] == [str(vendor(7))]
-
-
-def test_a_list_that_names_a_vendor_twice_is_malformed() -> None:
-    with pytest.raises(ValidationError):
-        TakeAttendance(day=FIRST, vendor_ids=[vendor(1), vendor(1)])
-
-
-# --- finishing and results
+# --- finishing
 
 
 def test_a_class_is_finished_on_its_last_day_but_not_before() -> None:
@@ -217,56 +171,3 @@ def test_a_class_with_a_session_whose_attendance_is_missing_is_not_finished() ->
 
 def test_finishing_again_changes_nothing() -> None:
     assert classes.finish(finished(), [], today=FIRST) == finished()
-
-
-@pytest.mark.parametrize(
-    ("attended", "sessions", "met"),
-    [
-        (4, 5, True),
-        (3, 5, False),
-        (3, 4, False),  # 75 %
-        (4, 4, True),
-        (8, 10, True),
-        (7, 9, False),  # 77.8 %: seven would do only if rounded
-        (1, 1, True),
-        (0, 1, False),
-        (48, 60, True),
-        (47, 60, False),
-    ],
-)
-def test_rule_one_wants_eighty_percent_of_the_sessions(attended: int, sessions: int, met: bool) -> None:
-    assert completion.completes(1, attended, sessions) is met
-
-
-@given(sessions=st.integers(1, 60), attended=st.integers(0, 60))
-def test_rule_one_has_one_threshold_per_class(sessions: int, attended: int) -> None:
-    least = -(-sessions * 80 // 100)
-    assert completion.completes(1, attended, sessions) is (attended >= least)
-
-
-def test_a_running_class_gives_no_results() -> None:
-    assert results.evaluate(a_class(), [Enrolment(vendor(1), frozenset(FIVE_DAYS))]) == []
-
-
-def test_each_is_judged_by_the_days_it_attended() -> None:
-    seats = [
-        Enrolment(vendor(1), frozenset(FIVE_DAYS[:4])),
-        Enrolment(vendor(2), frozenset(FIVE_DAYS[:3])),
-    ]
-    (first, completed), (second, not_completed) = results.evaluate(finished(), seats)
-    assert (first.result, second.result) == ("completed", "not-completed")
-    assert isinstance(completed, TrainingCompleted)
-    assert (completed.vendor_id, completed.completed_on) == (vendor(1), LAST)
-    assert (completed.sessions_attended, completed.sessions_held) == (4, 5)
-    assert isinstance(not_completed, TrainingNotCompleted)
-    assert (not_completed.vendor_id, not_completed.sessions_attended) == (vendor(2), 3)
-
-
-def test_judging_again_gives_only_what_changed() -> None:
-    seats = [Enrolment(vendor(1), frozenset(FIVE_DAYS[:4])), Enrolment(vendor(2))]
-    judged = [enrolment for enrolment, _ in results.evaluate(finished(), seats)]
-    assert results.evaluate(finished(), judged) == []
-    taken_back = [replace(judged[0], attended=frozenset(FIVE_DAYS[:3])), judged[1]]
-    ((enrolment, event),) = results.evaluate(finished(), taken_back)
-    assert (enrolment.vendor_id, enrolment.result) == (vendor(1), "not-completed")
-    assert isinstance(event, TrainingNotCompleted)

@@ -7,7 +7,8 @@ from uuid import UUID
 from services.training.domain import classes, invitations
 from services.training.domain.classes import OpenClass, TrainingClass
 from services.training.domain.enrolments import Standing
-from services.training.domain.invitations import Newcomer, Opening
+from services.training.domain.invitations import Newcomer
+from services.training.domain.openings import Opening
 
 DAY = date(2023, 3, 6)
 KARANG_ANYAR = "31.71.02.1002"  # Sawah Besar, Central Jakarta

@@ -6,10 +6,11 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from services.training.api.certificates import CertificateView, view_of
 from services.training.domain.classes import ClassState, TrainingClass
 from services.training.domain.completion import Result
 from services.training.domain.enrolments import Enrolment, TraineeNotFound
-from services.training.store import registry, rosters, trainees
+from services.training.store import certificates, registry, rosters, trainees
 from shared import families
 from shared.http import EdgeDep
 
@@ -45,6 +46,7 @@ class TraineeView(BaseModel):
     completed: bool
     invitations: list[InvitationView]
     enrolments: list[EnrolmentView]
+    certificates: list[CertificateView]
 
 
 @router.get("/trainees/{vendor_id}", response_model=TraineeView)
@@ -66,11 +68,13 @@ async def show_trainee(edge: EdgeDep, vendor_id: UUID) -> TraineeView:
             caller.require_area(kelurahan)
         invitations = await trainees.find_invitations(conn, vendor_ids)
         record = await rosters.find_record(conn, vendor_ids)
+        certified = await certificates.find_of_vendors(conn, vendor_ids)
     return TraineeView(
         vendor_id=vendor_id,
         completed=any(enrolment.result == "completed" for _, enrolment in record),
         invitations=[InvitationView(**invitation._asdict()) for invitation in invitations],
         enrolments=[_enrolment_view(*each) for each in record],
+        certificates=[view_of(edge, one, own=itself) for one in certified],
     )
 
 

@@ -5,13 +5,14 @@ course at most twice: once to wait for a class, once to a class. An invitation r
 gives it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
 from services.training.domain.classes import TrainingClass
 from services.training.domain.enrolments import Standing
+from services.training.domain.openings import Opening, Openings
 from shared.events.training import TrainingInvited
 
 INTRODUCTORY_COURSE = "dasar-kewirausahaan"
@@ -20,23 +21,16 @@ INTRODUCTORY_COURSE = "dasar-kewirausahaan"
 
 @dataclass(frozen=True)
 class Newcomer:
-    """A vendor to be invited, and where it lives."""
+    """A vendor to be invited, where it lives and what it sells."""
 
     vendor_id: UUID
     kelurahan: str
-
-
-@dataclass(frozen=True)
-class Opening:
-    """A class that can still be offered to `room` more vendors: places without those enrolled or invited."""
-
-    offered: TrainingClass
-    room: int
+    category: str | None = None
 
 
 def takes_invitations(a_class: TrainingClass, today: date) -> bool:
     """People are invited only to a class whose first session is still ahead."""
-    return a_class.state == "open" and a_class.days[0] > today
+    return a_class.is_ahead(today)
 
 
 def invitation(vendor_id: UUID, course: str, offered: TrainingClass | None) -> TrainingInvited:
@@ -55,42 +49,23 @@ def invitation(vendor_id: UUID, course: str, offered: TrainingClass | None) -> T
 def invite_newcomers(newcomers: Iterable[Newcomer], openings: Iterable[Opening]) -> list[TrainingInvited]:
     """One invitation to the introductory course for each newcomer, in this order.
 
-    It names the nearest class with room: of the vendor's kelurahan, else its kecamatan, city, province; among
-    those of one area the one that begins first. A class is offered to at most as many vendors as it has room
-    for, so that an invitation is worth something; it reserves no place. Without such a class the vendor is
+    It names the nearest class with room (see `Openings.take_nearest`). A class is offered to at most as many vendors as
+    it has room for, so that an invitation is worth something; it reserves no place. Without such a class the vendor is
     invited to wait.
     """
-    by_area: dict[str, list[TrainingClass]] = {}
-    room: dict[UUID, int] = {}
-    for opening in sorted(openings, key=lambda each: (each.offered.days[0], each.offered.class_id)):
-        by_area.setdefault(opening.offered.area, []).append(opening.offered)
-        room[opening.offered.class_id] = opening.room
-    invited = []
-    for newcomer in newcomers:
-        nearest = _nearest(newcomer.kelurahan, by_area, room)
-        if nearest is not None:
-            room[nearest.class_id] -= 1
-        invited.append(invitation(newcomer.vendor_id, INTRODUCTORY_COURSE, nearest))
-    return invited
-
-
-def _nearest(
-    kelurahan: str, by_area: Mapping[str, Sequence[TrainingClass]], room: Mapping[UUID, int]
-) -> TrainingClass | None:
-    segments = kelurahan.split(".")
-    for length in range(len(segments), 0, -1):
-        for offered in by_area.get(".".join(segments[:length]), ()):
-            if room[offered.class_id] > 0:
-                return offered
-    return None
+    free = Openings(openings)
+    return [
+        invitation(newcomer.vendor_id, INTRODUCTORY_COURSE, free.take_nearest(newcomer.kelurahan, newcomer.category))
+        for newcomer in newcomers
+    ]
 
 
 def invite_waiting(
-    opened: TrainingClass, waiting: Iterable[UUID], standings: Mapping[UUID, Standing]
+    opened: TrainingClass, waiting: Iterable[UUID], standings: Mapping[UUID, Standing], room: int | None = None
 ) -> list[TrainingInvited]:
-    """Invite those who wait for a class of this course, in this order, up to its places.
+    """Invite those who wait for a class of this course, in this order, up to its places (or what `room` is left).
 
     Left out are those who found a place or completed the course meanwhile.
     """
-    free = [vendor for vendor in waiting if standings.get(vendor, Standing()) == Standing()]
-    return [invitation(vendor, opened.course, opened) for vendor in free[: opened.places]]
+    free = [vendor for vendor in dict.fromkeys(waiting) if standings.get(vendor, Standing()) == Standing()]
+    return [invitation(vendor, opened.course, opened) for vendor in free[: opened.places if room is None else room]]

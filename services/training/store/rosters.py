@@ -1,7 +1,7 @@
 """Who has a place in a class, who attended, who completed."""
 
-from collections.abc import Sequence
-from datetime import date, datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -23,16 +23,64 @@ async def count_enrolled(conn: Connection, class_id: UUID) -> int:
     return count
 
 
-async def add_enrolments(conn: Connection, enrolled: Sequence[TrainingEnrolled], *, now: datetime) -> None:
-    """Give vendors their places."""
+async def add_enrolments(
+    conn: Connection, enrolled: Sequence[TrainingEnrolled], waited: Mapping[UUID, datetime], *, now: datetime
+) -> None:
+    """Give vendors their places. `waited`: since when those waited for the course who did."""
     await conn.execute(
         """
-        INSERT INTO enrolment (class_id, vendor_id, enrolled_at)
-        SELECT class_id, vendor_id, $3 FROM unnest($1::uuid[], $2::uuid[]) AS new (class_id, vendor_id)
+        INSERT INTO enrolment (class_id, vendor_id, enrolled_at, waited_since)
+        SELECT class_id, vendor_id, $3, waited_since
+        FROM unnest($1::uuid[], $2::uuid[], $4::timestamptz[]) AS new (class_id, vendor_id, waited_since)
         """,
         [event.class_id for event in enrolled],
         [event.vendor_id for event in enrolled],
         now,
+        [waited.get(event.vendor_id) for event in enrolled],
+    )
+
+
+async def find_places(conn: Connection, class_id: UUID, vendor_ids: Sequence[UUID]) -> dict[UUID, UUID]:
+    """Of those whose person has a place in a class: which of its ids has it, the id itself if it can be."""
+    rows = await conn.fetch(
+        """
+        SELECT DISTINCT ON (ids.asked_id) ids.asked_id, e.vendor_id
+        FROM (
+            SELECT id AS asked_id, id AS any_id FROM unnest($2::uuid[]) AS asked (id)
+            UNION
+            SELECT f.vendor_id, m.vendor_id FROM family f JOIN family m ON m.person_id = f.person_id
+            WHERE f.vendor_id = ANY($2::uuid[])
+        ) AS ids
+        JOIN enrolment e ON e.class_id = $1 AND e.vendor_id = ids.any_id AND e.sessions_attended IS NULL
+        ORDER BY ids.asked_id, e.vendor_id <> ids.asked_id, e.vendor_id
+        """,
+        class_id,
+        vendor_ids,
+    )
+    return {row["asked_id"]: row["vendor_id"] for row in rows}
+
+
+async def delete_enrolments(
+    conn: Connection, class_id: UUID, vendor_ids: Sequence[UUID], *, by: str, now: datetime
+) -> None:
+    """These vendors give their places up. That they had them, and how many sessions they attended, is kept."""
+    await conn.execute(
+        """
+        INSERT INTO withdrawal (class_id, vendor_id, by, enrolled_at, sessions_attended, withdrawn_at)
+        SELECT e.class_id, e.vendor_id, $3, e.enrolled_at, (
+            SELECT count(*) FROM attendance a WHERE a.class_id = e.class_id AND a.vendor_id = e.vendor_id), $4
+        FROM enrolment e WHERE e.class_id = $1 AND e.vendor_id = ANY($2::uuid[])
+        """,
+        class_id,
+        vendor_ids,
+        by,
+        now,
+    )
+    await conn.execute(
+        "DELETE FROM attendance WHERE class_id = $1 AND vendor_id = ANY($2::uuid[])", class_id, vendor_ids
+    )
+    await conn.execute(
+        "DELETE FROM enrolment WHERE class_id = $1 AND vendor_id = ANY($2::uuid[])", class_id, vendor_ids
     )
 
 
@@ -52,36 +100,6 @@ async def find_roster(conn: Connection, class_id: UUID) -> list[Enrolment]:
         class_id,
     )
     return [_enrolment(row) for row in rows]
-
-
-async def save_attendance(
-    conn: Connection, class_id: UUID, day: date, vendor_ids: Sequence[UUID], *, taken_by: str, now: datetime
-) -> None:
-    """Set who attended a day to exactly these vendors, and keep that a list was handed in."""
-    await conn.execute(
-        """
-        WITH absent AS (
-            DELETE FROM attendance WHERE class_id = $1 AND day = $2 AND vendor_id <> ALL($3::uuid[])
-        ), list AS (
-            INSERT INTO attendance_list (class_id, day, attended, taken_by, taken_at)
-            VALUES ($1, $2, cardinality($3::uuid[]), $4, $5)
-        )
-        INSERT INTO attendance (class_id, vendor_id, day, recorded_at)
-        SELECT $1, vendor_id, $2, $5 FROM unnest($3::uuid[]) AS present (vendor_id)
-        ON CONFLICT (class_id, vendor_id, day) DO NOTHING
-        """,
-        class_id,
-        day,
-        vendor_ids,
-        taken_by,
-        now,
-    )
-
-
-async def find_taken_days(conn: Connection, class_id: UUID) -> set[date]:
-    """Session days whose attendance was taken at least once."""
-    rows = await conn.fetch("SELECT DISTINCT day FROM attendance_list WHERE class_id = $1", class_id)
-    return {row["day"] for row in rows}
 
 
 async def save_results(conn: Connection, class_id: UUID, judged: Sequence[Enrolment], *, now: datetime) -> None:
@@ -120,6 +138,7 @@ async def find_record(conn: Connection, vendor_ids: Sequence[UUID]) -> list[tupl
     rows = await conn.fetch(
         """
         SELECT c.class_id, c.course, c.title, c.area, c.kind, c.days, c.places, c.rule, c.state, c.version,
+            c.provider_id, c.trainer_account, c.category, c.starts, c.ends, c.venue, c.requests,
             e.vendor_id, e.result, ARRAY(
                 SELECT a.day FROM attendance a WHERE a.class_id = e.class_id AND a.vendor_id = e.vendor_id
             ) AS attended

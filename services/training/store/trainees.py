@@ -137,7 +137,7 @@ async def find_waiting(conn: Connection, opened: TrainingClass) -> list[UUID]:
 
 
 async def save_invitations(conn: Connection, invitations: Sequence[TrainingInvited], *, now: datetime) -> None:
-    """Save invitations; one that names a class completes an invitation to wait for one."""
+    """Save invitations; one that names a class takes the place of one to wait, or to an earlier class."""
     await conn.execute(
         """
         INSERT INTO invitation (vendor_id, course, class_id, invited_at, class_invited_at)
@@ -146,13 +146,18 @@ async def save_invitations(conn: Connection, invitations: Sequence[TrainingInvit
         FROM unnest($1::uuid[], $2::text[], $3::uuid[]) AS new (vendor_id, course, class_id)
         ON CONFLICT (vendor_id, course) DO UPDATE SET
             class_id = excluded.class_id, class_invited_at = excluded.class_invited_at
-        WHERE invitation.class_id IS NULL
+        WHERE excluded.class_id IS NOT NULL
         """,
         [invitation.vendor_id for invitation in invitations],
         [invitation.course for invitation in invitations],
         [invitation.class_id for invitation in invitations],
         now,
     )
+
+
+async def take_invitations_back(conn: Connection, class_id: UUID) -> None:
+    """A class is not held: whoever was invited to it is invited to wait, as before."""
+    await conn.execute("UPDATE invitation SET class_id = NULL, class_invited_at = NULL WHERE class_id = $1", class_id)
 
 
 async def find_known(conn: Connection, course: str, vendor_ids: Sequence[UUID]) -> set[UUID]:
@@ -182,7 +187,7 @@ async def find_uninvited(conn: Connection, course: str, vendor_ids: Iterable[UUI
     """
     rows = await conn.fetch(
         """
-        SELECT v.vendor_id, v.kelurahan
+        SELECT v.vendor_id, v.kelurahan, v.category
         FROM trainee t JOIN vendor v ON v.vendor_id = t.vendor_id
         WHERE t.vendor_id = ANY($2::uuid[]) AND t.erased_at IS NULL
             AND NOT EXISTS (SELECT FROM invitation i WHERE i.vendor_id = t.vendor_id AND i.course = $1)
@@ -195,7 +200,7 @@ async def find_uninvited(conn: Connection, course: str, vendor_ids: Iterable[UUI
         course,
         list(vendor_ids),
     )
-    return [Newcomer(row["vendor_id"], row["kelurahan"]) for row in rows]
+    return [Newcomer(**row) for row in rows]
 
 
 async def find_invitations(conn: Connection, vendor_ids: Sequence[UUID]) -> list[Invitation]:
