@@ -1,15 +1,21 @@
 """What came of a finished class for each who had a place in it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from uuid import UUID
 
 from services.training.domain.classes import TrainingClass
-from services.training.domain.completion import Result, completes
+from services.training.domain.completion import CompletionRule, Verdict, assess
 from services.training.domain.enrolments import Enrolment
 from shared.events.training import TraineeEvent, TrainingCompleted, TrainingNotCompleted
 
 
-def evaluate(a_class: TrainingClass, roster: Iterable[Enrolment]) -> list[tuple[Enrolment, TraineeEvent]]:
+def evaluate(
+    a_class: TrainingClass,
+    roster: Iterable[Enrolment],
+    rule: CompletionRule,
+    scores: Mapping[UUID, int] | None = None,
+) -> list[tuple[Enrolment, TraineeEvent]]:
     """Those of a finished class whose result is new or has changed, each with the event that says so.
 
     None while the class runs. Judging again without a changed attendance gives nothing, so it may be repeated.
@@ -18,15 +24,14 @@ def evaluate(a_class: TrainingClass, roster: Iterable[Enrolment]) -> list[tuple[
         return []
     changed: list[tuple[Enrolment, TraineeEvent]] = []
     for enrolment in roster:
-        met = completes(a_class.rule, len(enrolment.attended), len(a_class.days))
-        result: Result = "completed" if met else "not-completed"
-        if result != enrolment.result:
-            judged = replace(enrolment, result=result)
-            changed.append((judged, _result_event(a_class, judged)))
+        verdict = assess(rule, a_class.days, enrolment.attended, (scores or {}).get(enrolment.vendor_id))
+        if verdict.result != enrolment.result:
+            judged = replace(enrolment, result=verdict.result)
+            changed.append((judged, _result_event(a_class, judged, verdict)))
     return changed
 
 
-def _result_event(a_class: TrainingClass, judged: Enrolment) -> TraineeEvent:
+def _result_event(a_class: TrainingClass, judged: Enrolment, verdict: Verdict) -> TraineeEvent:
     if judged.result == "completed":
         return TrainingCompleted(
             vendor_id=judged.vendor_id,
@@ -34,14 +39,14 @@ def _result_event(a_class: TrainingClass, judged: Enrolment) -> TraineeEvent:
             course=a_class.course,
             title=a_class.title,
             completed_on=a_class.completed_on,
-            sessions_attended=len(judged.attended),
-            sessions_held=len(a_class.days),
+            sessions_attended=verdict.attended,
+            sessions_held=verdict.held,
         )
     return TrainingNotCompleted(
         vendor_id=judged.vendor_id,
         class_id=a_class.class_id,
         course=a_class.course,
         title=a_class.title,
-        sessions_attended=len(judged.attended),
-        sessions_held=len(a_class.days),
+        sessions_attended=verdict.attended,
+        sessions_held=verdict.held,
     )
