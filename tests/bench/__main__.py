@@ -25,6 +25,7 @@ from tests.bench import (
     dispatching,
     idling,
     importing,
+    matching,
     observing,
     overloading,
     recovering,
@@ -59,6 +60,7 @@ MEASUREMENTS: dict[str, Callable[[Context], Sequence[Comparison]]] = {
     "recovery": recovering.measure,
     "allocation": solving.measure,
     "allocation-flow": seating.measure,
+    "matching": matching.measure,
 }
 
 
