@@ -57,7 +57,7 @@ class ClassAnswer(BaseModel):
 
     class_id: UUID
     course: str
-    state: Literal["enrolled", "completed", "not-completed"]
+    state: Literal["enrolled", "completed", "not-completed", "withdrawn", "cancelled"]
     completed_on: date | None
 
 

@@ -194,6 +194,8 @@ def make(
         area=area,
         valid_from=valid_from,
         valid_until=valid_until,
+        code=partner.code,
+        topics=list(made.topics),
     )
     return made, event
 

@@ -2,7 +2,8 @@
 
 They are independent of each other (DOMAIN: not a straight line since 2020): no rule here looks at a second service.
 P1 is completed by the registration itself. P2 and P7 are decided elsewhere and followed here: P2 by training's classes,
-P7 by the banks that a capital referral goes to. P3 to P6 are asked for by the vendor and moved by officers.
+P7 by the banks that a capital referral goes to. P3 to P6 are asked for by the vendor and moved by officers; P4 to P6
+follow also the cases of training in which the help is given.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,10 +20,13 @@ __all__ = [
     "TRAINING",
     "Act",
     "CapitalReferral",
+    "CaseNews",
+    "CaseState",
     "EnrolmentMoveRefused",
     "Place",
     "ServiceFollowed",
     "Step",
+    "follow_case",
     "follow_referrals",
     "follow_training",
     "follows",
@@ -31,10 +35,11 @@ __all__ = [
 ]
 
 Act = Literal["ask", "start", "complete", "leave"]
+CaseState = Literal["opened", "open", "working", "waiting-vendor", "solved", "not-possible", "withdrawn", "referred"]
 
 SERVICES: tuple[ProgrammeService, ...] = get_args(ProgrammeService)
 TRAINING = "training"
-"""Who moved P2 and the referrals of P7, in the history: events of the training service."""
+"""Who moved P2, the cases of P4 to P6 and the referrals of P7, in the history: events of the training service."""
 
 STATES: Mapping[Act, EnrolmentState] = {"ask": "asked", "start": "active", "complete": "completed", "leave": "left"}
 ALLOWED_FROM: Mapping[Act, frozenset[EnrolmentState | None]] = {
@@ -67,12 +72,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a vendor stands in one class of training."""
+    """Where a vendor stands in one class of training; withdrawn: it gave its place up."""
 
     vendor_id: UUID
     class_id: UUID
     course: str
-    state: Literal["enrolled", "completed", "not-completed"]
+    state: Literal["enrolled", "completed", "not-completed", "withdrawn", "cancelled"]
     completed_on: date | None = None
 
 
@@ -85,6 +90,19 @@ class CapitalReferral:
     bank: str
     state: Literal["sent", "received", "approved", "declined", "withdrawn"]
     moved_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CaseNews:
+    """What became of a case of training in which a vendor is helped with P4 to P6.
+
+    `seen`: the number of the last step of this vendor and service that training knew of then; None where it knew none.
+    """
+
+    vendor_id: UUID
+    service: ProgrammeService
+    became: CaseState
+    seen: int | None
 
 
 class ServiceFollowed(Refused):
@@ -132,7 +150,9 @@ def move(service: ProgrammeService, act: Act, state: EnrolmentState | None) -> E
 
 
 def follow_training(places: Iterable[Place]) -> EnrolmentState | None:
-    """Where P2 stands by a vendor's classes: in one now, else one completed, else none met; None without any."""
+    """Where P2 stands by a vendor's classes: in one now, else one completed, else none met or held; None without
+    any.
+    """
     states = {place.state for place in places}
     if "enrolled" in states:
         return "active"
@@ -149,6 +169,29 @@ def follow_referrals(referrals: Iterable[CapitalReferral]) -> EnrolmentState | N
     if "approved" in states:
         return "completed"
     return "left" if states else None
+
+
+def follow_case(news: CaseNews, latest: Step | None) -> EnrolmentState | None:
+    """Where a service stands after news of a case; None where the news changes nothing.
+
+    What somebody moved here by hand after the last step that training knew of stands: training hears of it, moves the
+    case, and tells that.
+    """
+    if latest is not None and latest.by != TRAINING and news.seen is not None and latest.nth > news.seen:
+        return None
+    state = None if latest is None else latest.state
+    match news.became:
+        case "opened":
+            after: EnrolmentState = "active" if state == "active" else "asked"
+        case "open":  # handed over, or opened again
+            after = state if state in ("asked", "active") else "asked"
+        case "working" | "waiting-vendor":
+            after = "active"
+        case "solved":
+            after = "completed"
+        case _:
+            after = "left"
+    return None if after == state else after
 
 
 def follows(state: EnrolmentState | None, previous: EnrolmentState | None) -> bool:

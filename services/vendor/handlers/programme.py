@@ -7,15 +7,15 @@ from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from services.vendor.domain import programme as domain
-from services.vendor.domain.programme import Act, CapitalReferral, Place, Step
-from services.vendor.domain.registration import Vendor, VendorUnknown
-from services.vendor.handlers.vendors import lock_vendor, save_vendor
+from services.vendor.domain.programme import Act, CapitalReferral, CaseNews, Place, Step
+from services.vendor.domain.registration import Vendor
+from services.vendor.handlers.vendors import lock_known, lock_vendor, save_vendor
 from services.vendor.store import programme as store
 from services.vendor.store.merging import find_family
 from shared.db import Connection
 from shared.events.programme import EnrolmentChanged, EnrolmentState, ProgrammeService
 
-__all__ = ["Moved", "follow_capital", "follow_classes", "move_enrolment"]
+__all__ = ["Moved", "follow_capital", "follow_cases", "follow_classes", "move_enrolment"]
 
 F = TypeVar("F", Place, CapitalReferral)
 
@@ -48,8 +48,9 @@ async def move_enrolment(
     before = domain.stand(latest).get(service)
     previous = None if before is None else before.state
     state = domain.move(service, act, previous)
-    await store.add_steps(conn, [_step(latest, vendor_id, service, state, previous, now, by, reason)])
-    event = EnrolmentChanged(vendor_id=vendor_id, service=service, state=state, previous_state=previous)
+    step = _step(latest, vendor_id, service, state, previous, now, by, reason)
+    await store.add_steps(conn, [step])
+    event = EnrolmentChanged(vendor_id=vendor_id, service=service, state=state, previous_state=previous, step=step.nth)
     await save_vendor(conn, vendor, vendor, [event], now=now)
     return Moved(state, previous)
 
@@ -60,7 +61,7 @@ async def follow_classes(conn: Connection, news: Sequence[Place], *, now: dateti
     Returns the ids that were skipped. An id is unknown here when its person was erased, which a late event must not
     undo; or it never was a vendor, as an id leaves this registry only after it is committed here.
     """
-    vendors = await _lock_known(conn, {place.vendor_id for place in news})
+    vendors = await lock_known(conn, {place.vendor_id for place in news})
     kept = {(place.vendor_id, place.class_id): place for place in news if place.vendor_id in vendors}
     if kept:
         await store.save_places(conn, list(kept.values()))
@@ -71,7 +72,7 @@ async def follow_classes(conn: Connection, news: Sequence[Place], *, now: dateti
 
 async def follow_capital(conn: Connection, news: Sequence[CapitalReferral], *, now: datetime) -> set[UUID]:
     """Training says where vendors' referrals to banks stand, oldest news first: P7 follows. Returns as above."""
-    vendors = await _lock_known(conn, {referral.vendor_id for referral in news})
+    vendors = await lock_known(conn, {referral.vendor_id for referral in news})
     kept = {(one.vendor_id, one.referral_id): one for one in news if one.vendor_id in vendors}
     if kept:
         await store.save_referrals(conn, list(kept.values()))
@@ -80,15 +81,25 @@ async def follow_capital(conn: Connection, news: Sequence[CapitalReferral], *, n
     return {referral.vendor_id for referral in news} - vendors.keys()
 
 
-async def _lock_known(conn: Connection, vendor_ids: set[UUID]) -> dict[UUID, Vendor]:
-    """The known ones of these, locked in the order of their ids; a retired registration keeps its own classes."""
-    vendors: dict[UUID, Vendor] = {}
-    for vendor_id in sorted(vendor_ids):
-        try:
-            vendors[vendor_id] = await lock_vendor(conn, vendor_id, retired=True)
-        except VendorUnknown:
+async def follow_cases(conn: Connection, news: Sequence[CaseNews], *, now: datetime) -> set[UUID]:
+    """Training says what became of cases, oldest news first: P4 to P6 follow. Returns as above.
+
+    A retired registration keeps its own cases, so what counts is where it stands itself.
+    """
+    vendors = await lock_known(conn, {one.vendor_id for one in news})
+    latest = {(step.vendor_id, step.service): step for step in await store.find_latest_steps(conn, list(vendors))}
+    steps = []
+    for one in news:
+        before = latest.get((one.vendor_id, one.service))
+        state = domain.follow_case(one, before) if one.vendor_id in vendors else None
+        if state is None:
             continue
-    return vendors
+        own, previous = ([], None) if before is None else ([before], before.state)
+        step = _step(own, one.vendor_id, one.service, state, previous, now, domain.TRAINING, None)
+        latest[one.vendor_id, one.service] = step
+        steps.append(step)
+    await _tell_followed(conn, vendors, steps, now=now)
+    return {one.vendor_id for one in news} - vendors.keys()
 
 
 async def _follow(
@@ -112,15 +123,26 @@ async def _follow(
         if state is not None and domain.follows(state, previous):
             own = [] if before is None else [before]
             steps.append(_step(own, vendor_id, service, state, previous, now, domain.TRAINING, None))
+    await _tell_followed(conn, vendors, steps, now=now)
+
+
+async def _tell_followed(
+    conn: Connection, vendors: dict[UUID, Vendor], steps: Sequence[Step], *, now: datetime
+) -> None:
     if not steps:
         return
     await store.add_steps(conn, steps)
     for step in steps:
         event = EnrolmentChanged(
-            vendor_id=step.vendor_id, service=service, state=step.state, previous_state=step.previous_state
+            vendor_id=step.vendor_id,
+            service=step.service,
+            state=step.state,
+            previous_state=step.previous_state,
+            step=step.nth,
+            followed=True,
         )
         vendor = vendors[step.vendor_id]
-        await save_vendor(conn, vendor, vendor, [event], now=now)
+        vendors[step.vendor_id] = await save_vendor(conn, vendor, vendor, [event], now=now)
 
 
 def _step(

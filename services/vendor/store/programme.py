@@ -16,6 +16,7 @@ __all__ = [
     "find_bank_names",
     "find_latest_steps",
     "find_places",
+    "find_referral",
     "find_referrals",
     "find_steps",
     "save_places",
@@ -117,6 +118,14 @@ async def find_referrals(conn: Connection, vendor_ids: Sequence[UUID]) -> list[C
         vendor_ids,
     )
     return [CapitalReferral(**row) for row in rows]
+
+
+async def find_referral(conn: Connection, referral_id: UUID) -> CapitalReferral | None:
+    """A referral to a bank."""
+    row = await conn.fetchrow(
+        "SELECT vendor_id, referral_id, bank, state, moved_at FROM capital_referral WHERE referral_id = $1", referral_id
+    )
+    return None if row is None else CapitalReferral(**row)
 
 
 async def find_bank_names(conn: Connection, codes: Sequence[str]) -> dict[str, str]:
