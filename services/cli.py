@@ -17,6 +17,9 @@ from services.bazaar.cli.sales import app as sales
 from services.bazaar.cli.seed import seed
 from services.bazaar.lab.cli import app as lab
 from services.rotation import rotate_keys
+from services.training.cli.certificate import app as certificate
+from services.training.cli.visits import app as visits
+from services.training.matching.cli import match
 from services.vendor.cli import app as vendors
 from services.vendor.cli.audit import app as audit
 from services.vendor.cli.rights import app as rights
@@ -35,12 +38,15 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.command()(allocate)
+app.command()(match)
 app.command()(receipt)
 app.command()(seed)
 app.command()(contracts)
 app.command()(rotate_keys)
 app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(ticket, name="ticket")
+app.add_typer(certificate, name="certificate")
+app.add_typer(visits, name="visits")
 app.add_typer(sales, name="sales")
 app.add_typer(vendors, name="vendors")
 app.add_typer(audit, name="audit")
@@ -132,7 +138,10 @@ def topics(
 @app.command()
 def token(
     subject: Annotated[str, typer.Argument(help="Who the token is for, for example officer-1.")],
-    role: Annotated[list[str], typer.Option(help="vendor, officer, registrar, service or operator; may be repeated.")],
+    role: Annotated[
+        list[str],
+        typer.Option(help="vendor, officer, registrar, mentor, provider, service or operator; may be repeated."),
+    ],
     area: Annotated[str | None, typer.Option(help="Area of an officer, for example 31.71 (Central Jakarta).")] = None,
     vendor_id: Annotated[str | None, typer.Option(help="The vendor a vendor's token speaks for.")] = None,
     hours: Annotated[float, typer.Option(min=0.01, max=8760, help="How long it is valid.")] = 12,
@@ -146,11 +155,10 @@ def token(
     from shared.auth import LocalIssuer
     from shared.events.values import AreaCode
 
-    unknown = set(role) - {"vendor", "officer", "registrar", "service", "operator"}
+    known = ("vendor", "officer", "registrar", "mentor", "provider", "service", "operator")
+    unknown = set(role) - set(known)
     if unknown:
-        console.print(
-            f"--role: no role {', '.join(sorted(unknown))}; there are vendor, officer, registrar, service, operator"
-        )
+        console.print(f"--role: no role {', '.join(sorted(unknown))}; there are {', '.join(known)}")
         raise typer.Exit(2)
     if not keys.exists():
         console.print(f"--keys: {keys} is not there; `make up` creates it")

@@ -1,20 +1,34 @@
 """What the registry takes from Kafka: commands of other services, by the same handlers as every other door."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from services.vendor.domain.erasure import Receipt
-from services.vendor.domain.programme import CapitalReferral, Place
+from services.vendor.domain.indicators import Figures
+from services.vendor.domain.programme import CapitalReferral, CaseNews, CaseState, Place
+from services.vendor.domain.progress import FOLLOWED, read
 from services.vendor.domain.registration import Registered, Registration, RegistrationInvalid
-from services.vendor.handlers import erasure, programme
+from services.vendor.handlers import erasure, programme, progress, visits
 from services.vendor.handlers import registration as handlers
-from shared.consume import Received, Refusal, Subscription
+from services.vendor.handlers.visits import VisitWord
+from shared.consume import Many, Received, Refusal, Subscription
 from shared.crypto import Sealer
 from shared.db import Connection
+from shared.events.cases import HelpCaseClosed, HelpCaseEvent, HelpCaseMoved, HelpCaseOpened
 from shared.events.envelope import Envelope, Message
+from shared.events.mentoring import VisitLogged, VisitStruck
 from shared.events.rights import BazaarDataErased, NotifyDataErased, TrainingDataErased
-from shared.events.training import CapitalReferralMoved, TrainingCompleted, TrainingEnrolled, TrainingNotCompleted
+from shared.events.training import (
+    CapitalReferralMoved,
+    TraineeEvent,
+    TrainingClassCancelled,
+    TrainingCompleted,
+    TrainingEnrolled,
+    TrainingNotCompleted,
+    TrainingWithdrawn,
+)
 from shared.events.vendor import RegisterVendor, VendorRegistrationRefused
 from shared.telemetry import get_logger
 
@@ -35,10 +49,18 @@ def subscriptions(sealer: Sealer) -> list[Subscription]:
             TrainingDataErased.topic,
             on={TrainingDataErased: note_receipt},
             on_many={
+                **dict.fromkeys(FOLLOWED, on_told),
                 TrainingEnrolled: on_enrolled,
                 TrainingCompleted: on_completed,
                 TrainingNotCompleted: on_not_completed,
+                TrainingWithdrawn: on_withdrawn,
+                TrainingClassCancelled: on_class_cancelled,
                 CapitalReferralMoved: on_capital_moved,
+                VisitLogged: _remembered(on_visits),
+                VisitStruck: _remembered(on_visits),
+                HelpCaseOpened: _remembered(on_case),
+                HelpCaseMoved: _remembered(on_case),
+                HelpCaseClosed: _remembered(on_case),
             },
         ),
         Subscription(BazaarDataErased.topic, on={BazaarDataErased: note_receipt}, sparse=True),
@@ -127,6 +149,22 @@ async def on_not_completed(conn: Connection, run: Sequence[Received[TrainingNotC
     _say_skipped(await programme.follow_classes(conn, places, now=now))
 
 
+async def on_withdrawn(conn: Connection, run: Sequence[Received[TrainingWithdrawn]], now: datetime) -> None:
+    """Vendors gave places up. Who only waited for one had none."""
+    places = [
+        Place(one.body.vendor_id, one.body.class_id, one.body.course, "withdrawn")
+        for one in run
+        if one.body.class_id is not None and not one.body.waited_only
+    ]
+    _say_skipped(await programme.follow_classes(conn, places, now=now))
+
+
+async def on_class_cancelled(conn: Connection, run: Sequence[Received[TrainingClassCancelled]], now: datetime) -> None:
+    """Classes that vendors had places in are not held."""
+    places = [Place(one.body.vendor_id, one.body.class_id, one.body.course, "cancelled") for one in run]
+    _say_skipped(await programme.follow_classes(conn, places, now=now))
+
+
 async def on_capital_moved(conn: Connection, run: Sequence[Received[CapitalReferralMoved]], now: datetime) -> None:
     """Referrals to banks moved: P7 follows."""
     referrals = [
@@ -134,6 +172,53 @@ async def on_capital_moved(conn: Connection, run: Sequence[Received[CapitalRefer
         for one in run
     ]
     _say_skipped(await programme.follow_capital(conn, referrals, now=now))
+
+
+async def on_case(conn: Connection, run: Sequence[Received[HelpCaseEvent]], now: datetime) -> None:
+    """What became of cases: P4 to P6 follow. P7 follows the banks, not the case of the help to ask one."""
+    news = [
+        CaseNews(one.body.vendor_id, one.body.service, _became(one.body), one.body.step_seen)
+        for one in run
+        if one.body.service != "P7"
+    ]
+    _say_skipped(await programme.follow_cases(conn, news, now=now))
+
+
+def _became(event: HelpCaseEvent) -> CaseState:
+    if isinstance(event, HelpCaseClosed):
+        return event.outcome
+    return event.state if isinstance(event, HelpCaseMoved) else "opened"
+
+
+async def on_visits(conn: Connection, run: Sequence[Received[VisitLogged | VisitStruck]], now: datetime) -> None:
+    """Mentors logged, corrected or struck visits: the figures of the months follow."""
+    _say_skipped(await visits.follow_visits(conn, [_word(one) for one in run], now=now))
+
+
+def _word(one: Received[VisitLogged | VisitStruck]) -> VisitWord:
+    body = one.body
+    month, figures = None, Figures()
+    if isinstance(body, VisitLogged):
+        figures = Figures(body.turnover_rupiah, body.assets_rupiah, body.workers)
+        if body.month is not None and figures != Figures():
+            month = date.fromisoformat(f"{body.month}-01")
+    return VisitWord(body.vendor_id, body.visit_id, body.mentor_id, month, figures, one.envelope.time)
+
+
+async def on_told(conn: Connection, run: Sequence[Received[TraineeEvent]], _: datetime) -> None:
+    """What training says of certificates, mentors, visits, cases and graduation: shown as progress."""
+    facts = [read(one.body, one.envelope.sequence or 0, one.envelope.time) for one in run]
+    _say_skipped(await progress.follow_training(conn, facts))
+
+
+def _remembered(follow: Many) -> Many:
+    """What follows from an event, which is shown as progress besides."""
+
+    async def both(conn: Connection, run: Sequence[Received[Any]], now: datetime) -> None:
+        await follow(conn, run, now)
+        await on_told(conn, run, now)
+
+    return both
 
 
 def _say_skipped(vendor_ids: set[UUID]) -> None:

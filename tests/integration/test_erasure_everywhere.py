@@ -323,7 +323,7 @@ async def live_through_everything(world: World) -> tuple[UUID, UUID]:
         await until(lambda s=service: world.value(s, "SELECT 1 FROM vendor WHERE vendor_id = $1", one), 30)  # type: ignore[misc]  # the loop's own service
     days = [(datetime.now(UTC) + timedelta(days=n)).date().isoformat() for n in (30, 31)]
     today = day_in_jakarta(datetime.now(UTC))
-    opened = {"course": "dasar", "title": "Dasar", "area": "31.71", "days": [today.isoformat()], "places": 5}
+    opened = {"course": "dasar-kewirausahaan", "title": "A", "area": "31.71", "days": [today.isoformat()], "places": 5}
     class_id = (await world.call("training", "/v1/classes", opened, status=201))["class_id"]
     await world.call("training", f"/v1/classes/{class_id}/enrolments", {"vendor_ids": [str(one)]})
     attended = {"day": today.isoformat(), "vendor_ids": [str(one)]}

@@ -50,18 +50,17 @@ async def test_the_copy_follows_the_registry(school: School) -> None:
         (VendorCategoryChosen(vendor_id=second, category="food-drink"), 3),
     )
     lines = f"{first}|{KARANG_ANYAR}|003|health|ppkukm\n{second}|{GAMBIR_KELURAHAN}|003|food-drink|sosial\n"
-    assert ok(await school.get("/v1/projections", token=school.operator())) == {
-        "vendors": {"count": 2, "sha256": hashlib.sha256(lines.encode()).hexdigest()}
-    }
+    copies = ok(await school.get("/v1/projections", token=school.operator()))
+    assert copies["vendors"] == {"count": 2, "sha256": hashlib.sha256(lines.encode()).hexdigest()}
 
 
 async def test_a_value_that_is_not_known_is_an_empty_field(school: School) -> None:
-    empty = {"vendors": {"count": 0, "sha256": hashlib.sha256(b"").hexdigest()}}
-    assert ok(await school.get("/v1/projections", token=school.operator())) == empty
+    empty = {"count": 0, "sha256": hashlib.sha256(b"").hexdigest()}
+    assert ok(await school.get("/v1/projections", token=school.operator()))["vendors"] == empty
     (vendor,) = await school.register(1)
     line = f"{vendor}|{KARANG_ANYAR}|003||\n"
-    one = {"vendors": {"count": 1, "sha256": hashlib.sha256(line.encode()).hexdigest()}}
-    assert ok(await school.get("/v1/projections", token=school.operator())) == one
+    one = {"count": 1, "sha256": hashlib.sha256(line.encode()).hexdigest()}
+    assert ok(await school.get("/v1/projections", token=school.operator()))["vendors"] == one
 
 
 async def test_news_of_a_vendor_never_registered_here_is_set_aside(school: School) -> None:

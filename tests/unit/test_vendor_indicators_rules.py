@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from services.vendor.domain import indicators as domain
 from services.vendor.domain.indicators import Figures, FiguresMissing, MonthRefused, PeriodRefused, Query, Report
 from services.vendor.figures import ROWS_MAX, read_figures
-from services.vendor.workbooks import SheetRefused
+from shared.workbooks import SheetRefused
 
 TODAY = date(2023, 3, 15)
 MILLION = 1_000_000

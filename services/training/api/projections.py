@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from services.training.store import registry, rosters
+from services.training.store import figures, registry, rosters
 from shared.http import EdgeDep
 
 router = APIRouter(prefix="/v1", tags=["training"])
@@ -31,4 +31,8 @@ async def show_projections(edge: EdgeDep) -> dict[str, CopyView]:
     edge.caller.require("operator")
     async with edge.read() as conn:
         count, sha256 = await registry.digest_vendors(conn)
-    return {"vendors": CopyView(count=count, sha256=sha256)}
+        months, months_sha256 = await figures.digest_figures(conn)
+    return {
+        "vendors": CopyView(count=count, sha256=sha256),
+        "indicators": CopyView(count=months, sha256=months_sha256),
+    }

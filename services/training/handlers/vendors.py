@@ -7,8 +7,11 @@ from uuid import UUID
 from services.training.domain import invitations
 from services.training.domain.enrolments import TraineeNotFound
 from services.training.domain.invitations import INTRODUCTORY_COURSE, Newcomer
+from services.training.handlers.assignments import end_doubles
+from services.training.handlers.mentors import withdraw_erased
+from services.training.handlers.seating import look_for_places
 from services.training.handlers.trainees import record
-from services.training.store import classes, erasures, registry, trainees
+from services.training.store import classes, erasures, registry, trainees, waiting
 from services.training.store.erasures import PEOPLE
 from services.training.store.registry import Said
 from shared import families, outbox
@@ -44,7 +47,9 @@ async def invite_registered(
     await registry.save_vendors(conn, list(by_vendor.values()))
     begun = await trainees.add_trainees(conn, list(by_vendor))
     new = begun - await trainees.find_known(conn, INTRODUCTORY_COURSE, list(begun))
-    newcomers = [Newcomer(vendor, event.kelurahan) for vendor, (event, _) in by_vendor.items() if vendor in new]
+    newcomers = [
+        Newcomer(vendor, event.kelurahan, event.category) for vendor, (event, _) in by_vendor.items() if vendor in new
+    ]
     if not newcomers:
         return
     openings = await classes.find_openings(conn, INTRODUCTORY_COURSE, day_in_jakarta(now))
@@ -76,10 +81,14 @@ async def remember_agencies(conn: Connection, told: Sequence[tuple[VendorCoached
     await _require_known(conn, said.keys() - await registry.save_agencies(conn, said))
 
 
-async def remember_addresses(conn: Connection, moved: Sequence[tuple[VendorMoved, int]]) -> None:
-    """Remember where vendors live now; the last of each counts. Raises `TraineeNotFound`."""
+async def remember_addresses(conn: Connection, moved: Sequence[tuple[VendorMoved, int]], *, now: datetime) -> None:
+    """Remember where vendors live now; the last of each counts. Who waits for a class may find one there. Raises
+    `TraineeNotFound`.
+    """
     by_vendor = {event.vendor_id: (event, version) for event, version in moved}
     await _require_known(conn, by_vendor.keys() - await registry.save_addresses(conn, list(by_vendor.values())))
+    for code in await waiting.find_waited_courses(conn, list(by_vendor)):
+        await look_for_places(conn, code, now=now)
 
 
 async def _require_known(conn: Connection, missing: set[UUID]) -> None:
@@ -90,12 +99,13 @@ async def _require_known(conn: Connection, missing: set[UUID]) -> None:
         raise TraineeNotFound("These vendors were never registered here.", vendor_ids=sorted(map(str, unknown)))
 
 
-async def remember_merges(conn: Connection, events: Sequence[VendorMerged]) -> None:
+async def remember_merges(conn: Connection, events: Sequence[VendorMerged], *, now: datetime) -> None:
     """Registrations are one person with others. Nothing moves; news of either id may come first, that of an erased id
-    is dropped.
+    is dropped. Of two mentors of one kind the person keeps one.
     """
     await trainees.lock_inviting(conn, INTRODUCTORY_COURSE)
     await families.remember_merges(conn, PEOPLE, events)
+    await end_doubles(conn, {one for event in events for one in (event.vendor_id, event.into)}, now=now)
 
 
 async def forget_merges(conn: Connection, events: Sequence[VendorUnmerged], *, now: datetime) -> None:
@@ -105,6 +115,8 @@ async def forget_merges(conn: Connection, events: Sequence[VendorUnmerged], *, n
     vendor_ids = {event.vendor_id for event in events}
     await trainees.lock_inviting(conn, INTRODUCTORY_COURSE)
     await families.part(conn, PEOPLE, vendor_ids)
+    for code in await waiting.find_waited_courses(conn, list(vendor_ids)):
+        await look_for_places(conn, code, now=now)
     newcomers = await trainees.find_uninvited(conn, INTRODUCTORY_COURSE, vendor_ids)
     if newcomers:
         versions = await trainees.lock_trainees(conn, [newcomer.vendor_id for newcomer in newcomers])
@@ -123,8 +135,9 @@ async def erase_vendors(conn: Connection, events: Sequence[VendorErased], *, now
     await trainees.lock_inviting(conn, INTRODUCTORY_COURSE)
     fresh = await families.add_erased(conn, PEOPLE, events, now=now)
     vendor_ids = [event.vendor_id for event in fresh]
-    await erasures.lock_open_classes(conn, vendor_ids)
+    freed = await erasures.lock_classes(conn, vendor_ids)
     merged = await families.part(conn, PEOPLE, vendor_ids)
+    await withdraw_erased(conn, vendor_ids, now=now)
     receipts = []
     for event in fresh:
         counts = await erasures.erase_vendor(conn, event.vendor_id, now=now)
@@ -136,3 +149,5 @@ async def erase_vendors(conn: Connection, events: Sequence[VendorErased], *, now
         )
         receipts.append(outbox.Fact(receipt, 1))
     await outbox.record(conn, receipts, now=now)
+    for code in freed:
+        await look_for_places(conn, code, now=now)

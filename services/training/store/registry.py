@@ -21,14 +21,15 @@ async def save_vendors(conn: Connection, registered: Sequence[tuple[VendorRegist
     """
     await conn.execute(
         """
-        INSERT INTO vendor (vendor_id, kelurahan, rw, category, agency, registry_version)
-        SELECT new.vendor_id, new.kelurahan, new.rw, new.category, new.agency, new.version
-        FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])
-            AS new (vendor_id, kelurahan, rw, category, agency, version)
+        INSERT INTO vendor (vendor_id, kelurahan, rw, category, agency, registry_version, kind, registered_on)
+        SELECT new.vendor_id, new.kelurahan, new.rw, new.category, new.agency, new.version, new.kind, new.registered_on
+        FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::date[])
+            AS new (vendor_id, kelurahan, rw, category, agency, version, kind, registered_on)
         WHERE NOT EXISTS (SELECT FROM erased_vendor AS e WHERE e.vendor_id = new.vendor_id)
         ON CONFLICT (vendor_id) DO UPDATE SET
             kelurahan = excluded.kelurahan, rw = excluded.rw, category = excluded.category,
-            agency = excluded.agency, registry_version = excluded.registry_version
+            agency = excluded.agency, registry_version = excluded.registry_version, kind = excluded.kind,
+            registered_on = excluded.registered_on
         WHERE vendor.registry_version < excluded.registry_version
         """,
         [event.vendor_id for event, _ in registered],
@@ -37,6 +38,8 @@ async def save_vendors(conn: Connection, registered: Sequence[tuple[VendorRegist
         [event.category for event, _ in registered],
         [event.agency for event, _ in registered],
         [version for _, version in registered],
+        [event.kind for event, _ in registered],
+        [event.registered_on for event, _ in registered],
     )
 
 
@@ -100,6 +103,18 @@ async def find_kelurahan(conn: Connection, vendor_id: UUID) -> str | None:
     """Where the vendor lives; None for a vendor that is not known."""
     kelurahan: str | None = await conn.fetchval("SELECT kelurahan FROM vendor WHERE vendor_id = $1", vendor_id)
     return kelurahan
+
+
+async def find_homes(conn: Connection, vendor_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """The kelurahan in which these vendors live."""
+    rows = await conn.fetch("SELECT vendor_id, kelurahan FROM vendor WHERE vendor_id = ANY($1::uuid[])", vendor_ids)
+    return {row["vendor_id"]: row["kelurahan"] for row in rows}
+
+
+async def find_categories(conn: Connection, vendor_ids: Sequence[UUID]) -> dict[UUID, str | None]:
+    """What these vendors sell, if anything."""
+    rows = await conn.fetch("SELECT vendor_id, category FROM vendor WHERE vendor_id = ANY($1::uuid[])", vendor_ids)
+    return {row["vendor_id"]: row["category"] for row in rows}
 
 
 async def digest_vendors(conn: Connection) -> tuple[int, str]:

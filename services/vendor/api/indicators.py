@@ -89,7 +89,9 @@ class ReportedAnswer(BaseModel):
 
 
 class ReportAnswer(BaseModel):
-    """A report; `replaced_at` when a later one of its month counts."""
+    """A report; `replaced_at` when a later one of its month counts. Of a mentor's visit: which, and when its word
+    was taken back because it was struck or corrected.
+    """
 
     report_id: UUID
     vendor_id: UUID
@@ -103,6 +105,8 @@ class ReportAnswer(BaseModel):
     query_state: str | None
     answered_at: datetime | None
     replaced_at: datetime | None
+    visit_id: UUID | None
+    taken_back_at: datetime | None
 
     @classmethod
     def of(cls, report: Report) -> "ReportAnswer":
@@ -118,6 +122,8 @@ class ReportAnswer(BaseModel):
             query_state=report.query_state,
             answered_at=report.answered_at,
             replaced_at=report.replaced_at,
+            visit_id=report.visit_id,
+            taken_back_at=report.taken_back_at,
         )
 
 

@@ -75,6 +75,7 @@ class InviteBody(BaseModel):
     area: AreaCode | None = None
     category: CategoryCode | None = None
     ready: bool | None = Field(default=None, description="For export, by the last assessment")
+    score_min: int | None = Field(default=None, ge=0, le=100, description="Of the last assessment, at least")
     vendors: Annotated[list[UUID], Field(min_length=1, max_length=VENDORS_MAX)] | None = None
 
 
@@ -92,6 +93,8 @@ class AssessedAnswer(BaseModel):
     assessment_id: UUID
     vendor_id: UUID
     ready: bool
+    score: int
+    ready_proposed: bool = Field(description="What the score proposes; the officer's word stands")
 
 
 class ReferredAnswer(BaseModel):
@@ -148,6 +151,7 @@ class AssessmentAnswer(BaseModel):
 
     ready: bool
     criteria_met: list[str]
+    score: int | None = Field(description="Of 100; null: of before there were scores")
     note: str | None
     assessed_on: date
     by: str | None
@@ -259,6 +263,7 @@ async def get_export(vendor_id: UUID, edge: EdgeDep) -> ExportAnswer:
             AssessmentAnswer(
                 ready=one.ready,
                 criteria_met=list(one.criteria_met),
+                score=one.score,
                 note=one.note,
                 assessed_on=one.assessed_on,
                 by=one.by if named else None,
@@ -283,7 +288,7 @@ async def assess_vendor(vendor_id: UUID, body: AssessmentBody, edge: EdgeDep) ->
     within = officer_area(edge.caller)
 
     async def act(conn: Connection) -> dict[str, Any]:
-        assessment = await handlers.assess_vendor(
+        assessed = await handlers.assess_vendor(
             conn,
             vendor_id,
             ready=body.ready,
@@ -293,7 +298,13 @@ async def assess_vendor(vendor_id: UUID, body: AssessmentBody, edge: EdgeDep) ->
             now=edge.now,
             within=within,
         )
-        return {"assessment_id": assessment.assessment_id, "vendor_id": vendor_id, "ready": assessment.ready}
+        return {
+            "assessment_id": assessed.assessment.assessment_id,
+            "vendor_id": vendor_id,
+            "ready": assessed.assessment.ready,
+            "score": assessed.assessment.score,
+            "ready_proposed": assessed.ready_proposed,
+        }
 
     return await edge.once(act)
 
@@ -370,9 +381,10 @@ async def preview_invitations(
     area: AreaCode | None = None,
     category: CategoryCode | None = None,
     ready: Annotated[bool | None, Query(description="For export, by the last assessment")] = None,
+    score_min: Annotated[int | None, Query(ge=0, le=100, description="Of the last assessment, at least")] = None,
 ) -> PreviewAnswer:
     """How many vendors would be invited by this choice now."""
-    choice = Choice(_area(edge.caller, area), category, ready)
+    choice = Choice(_area(edge.caller, area), category, ready, score_min=score_min)
     async with edge.read() as conn:
         await _own_exhibition(conn, edge.caller, exhibition_id)
         count = await handlers.preview_invitations(conn, exhibition_id, choice)
@@ -383,7 +395,7 @@ async def preview_invitations(
 async def invite_vendors(exhibition_id: UUID, body: InviteBody, edge: EdgeDep) -> Response:
     """Invite vendors of the officer's area; each person once, suspended ones not at all."""
     within = officer_area(edge.caller)
-    choice = Choice(_area(edge.caller, body.area), body.category, body.ready, body.vendors)
+    choice = Choice(_area(edge.caller, body.area), body.category, body.ready, body.vendors, body.score_min)
 
     async def act(conn: Connection) -> dict[str, Any]:
         invited = await handlers.invite_vendors(

@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from services.vendor.store.indicators import digest_indicators
 from services.vendor.store.vendors import Digest, digest_contacts, digest_vendors
 from shared.http import EdgeDep
 
@@ -18,7 +19,12 @@ async def sources(edge: EdgeDep) -> dict[str, Any]:
     edge.caller.require("operator")
     async with edge.read() as conn:
         vendors, contacts = await digest_vendors(conn), await digest_contacts(conn)
-    return {"vendors": _digest(vendors), "contacts": _digest(contacts)}
+        months, sha256 = await digest_indicators(conn)
+    return {
+        "vendors": _digest(vendors),
+        "contacts": _digest(contacts),
+        "indicators": {"count": months, "sha256": sha256},
+    }
 
 
 def _digest(digest: Digest) -> dict[str, Any]:

@@ -97,7 +97,10 @@ class Query(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The figures of a month as they were entered; `replaced_at` when a later report of that month counts instead."""
+    """The figures of a month as they were entered; `replaced_at` when a later report of that month counts instead.
+
+    `visit_id`: the mentor's visit that brought them; `taken_back_at` when that was struck or corrected since.
+    """
 
     report_id: UUID
     vendor_id: UUID
@@ -110,6 +113,8 @@ class Report:
     query_state: Literal["open", "confirmed", "corrected"] | None = None
     answered_at: datetime | None = None
     replaced_at: datetime | None = None
+    visit_id: UUID | None = None
+    taken_back_at: datetime | None = None
 
 
 class SizeClass(NamedTuple):
@@ -277,6 +282,7 @@ def tell(report: Report) -> IndicatorsReported:
         **report.figures._asdict(),
         entered_by=report.entered_by,
         queried=report.query_state == "open",
+        entered_at=report.entered_at,
     )
 
 

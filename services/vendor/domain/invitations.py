@@ -10,6 +10,7 @@ from uuid import UUID
 
 from services.vendor import areas
 from services.vendor.domain.partners import Agreement
+from services.vendor.domain.readiness import Weighting, score
 from services.vendor.domain.registration import Vendor
 from shared.errors import NotFound, Refused
 from shared.events.programme import ExhibitionAnswered, ExhibitionInvited, ExportReadinessAssessed, ExportReferred
@@ -20,7 +21,6 @@ __all__ = [
     "AnswerTooLate",
     "Assessment",
     "ConsentMissing",
-    "CriterionUnknown",
     "Exhibition",
     "ExhibitionAreaUnknown",
     "ExhibitionDatesInvalid",
@@ -54,7 +54,10 @@ ExhibitionKind = Literal["exhibition", "festival", "forum", "other"]
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """How ready for export a vendor was found; `criteria_met` are codes."""
+    """How ready for export a vendor was found; `criteria_met` are codes.
+
+    `score`: of 100, by the version `weighting`; none for assessments of before there were scores.
+    """
 
     assessment_id: UUID
     vendor_id: UUID
@@ -64,6 +67,8 @@ class Assessment:
     assessed_on: date
     at: datetime
     by: str
+    score: int | None = None
+    weighting: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +108,6 @@ class Invitation:
     invited_by: str
     accepted: bool | None
     answered_at: datetime | None
-
-
-class CriterionUnknown(Refused):
-    """The assessment names a criterion that there is not."""
-
-    code: ClassVar[str] = "criterion-unknown"
-    status: ClassVar[int] = 422
-
-    def __init__(self, known: Iterable[str]) -> None:
-        names = sorted(known)
-        super().__init__(f"There is no such criterion; known are {', '.join(names)}.", known=names)
 
 
 class NotExportReady(Refused):
@@ -211,17 +205,22 @@ def assess(
     ready: bool,
     criteria_met: Iterable[str],
     criteria: Iterable[str],
+    weighting: Weighting,
     note: str | None,
     today: date,
     now: datetime,
     by: str,
 ) -> tuple[Assessment, ExportReadinessAssessed]:
-    """An officer's word on whether a vendor is ready for export, with the criteria met. The last one counts."""
-    met = set(criteria_met)
-    if not met <= set(criteria):
-        raise CriterionUnknown(criteria)
-    assessment = Assessment(assessment_id, vendor_id, ready, tuple(sorted(met)), note, today, now, by)
-    return assessment, ExportReadinessAssessed(vendor_id=vendor_id, ready=ready, assessed_on=today)
+    """An officer's word on whether a vendor is ready for export, with the criteria met. The last one counts.
+
+    The score only proposes: what the officer says stands. Raises `CriterionUnknown`.
+    """
+    met = tuple(sorted(set(criteria_met)))
+    reached = score(weighting, met, criteria)
+    assessment = Assessment(
+        assessment_id, vendor_id, ready, met, note, today, now, by, score=reached, weighting=weighting.version
+    )
+    return assessment, ExportReadinessAssessed(vendor_id=vendor_id, ready=ready, assessed_on=today, score=reached)
 
 
 def refer(

@@ -66,8 +66,9 @@ async def report_indicators(
     family = await find_family(conn, vendor_id)
     past = await store.find_figures(conn, family, months_before(month, HISTORY_MONTHS), months_before(month, 1))
     queries = domain.question(figures, list(past.values()))
-    before = await _counted(conn, vendor_id, month)
+    before = await store.find_standing(conn, vendor_id, month)
     if before is not None and before.figures == figures:
+        await _say_again(conn, before, entered_by, subject, now)
         return before
     return await _save(conn, vendor, before, month, figures, entered_by, subject, queries, now)
 
@@ -139,9 +140,20 @@ async def classify_vendor(conn: Connection, vendor_id: UUID, now: datetime) -> t
     return until, domain.classify({month: one.turnover_rupiah for month, one in figures.items()}, until)
 
 
-async def _counted(conn: Connection, vendor_id: UUID, month: date) -> Report | None:
-    latest = await store.find_history(conn, [vendor_id], month, None, 1)
-    return latest[0] if latest else None
+async def _say_again(conn: Connection, before: Report, entered_by: EnteredBy, subject: str, now: datetime) -> None:
+    """Somebody says what a mentor's visit said: that stays when the visit is struck."""
+    last = await store.find_last_word(conn, before.vendor_id, before.month)
+    if last is not None and last.visit_id is not None:
+        again = replace(
+            before,
+            report_id=new_id(),
+            entered_by=entered_by,
+            entered_subject=subject,
+            entered_at=now,
+            replaced_at=now,
+            visit_id=None,
+        )
+        await store.add_report(conn, again)
 
 
 async def _lock_queried(conn: Connection, report_id: UUID, within: str) -> tuple[Vendor, Report]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from services.vendor import areas
@@ -16,6 +17,7 @@ from services.vendor.domain.invitations import (
     Referral,
 )
 from services.vendor.domain.partners import PartnerUnknown
+from services.vendor.domain.readiness import proposes
 from services.vendor.domain.registration import VendorRetired, VendorUnknown
 from services.vendor.handlers.vendors import lock_vendor, save_vendor
 from services.vendor.store import invitations as store
@@ -23,11 +25,13 @@ from services.vendor.store import partners
 from services.vendor.store.consents import find_consents
 from services.vendor.store.invitations import Choice
 from services.vendor.store.merging import find_family
+from services.vendor.store.readiness import find_weighting
 from shared.clock import day_in_jakarta
 from shared.db import Connection
 from shared.ids import new_id
 
 __all__ = [
+    "Assessed",
     "answer_invitation",
     "assess_vendor",
     "enter_exhibition",
@@ -35,6 +39,13 @@ __all__ = [
     "preview_invitations",
     "refer_vendor",
 ]
+
+
+class Assessed(NamedTuple):
+    """An assessment, and whether its score proposed readiness; the officer's word stands."""
+
+    assessment: Assessment
+    ready_proposed: bool
 
 
 async def assess_vendor(
@@ -47,16 +58,18 @@ async def assess_vendor(
     by: str,
     now: datetime,
     within: str,
-) -> Assessment:
+) -> Assessed:
     """An officer says whether a vendor is ready for export. Raises as `lock_vendor` and `domain.assess` do."""
     vendor = await lock_vendor(conn, vendor_id, within)
     criteria = [criterion.code for criterion in await store.find_criteria(conn)]
+    weighting = await find_weighting(conn, day_in_jakarta(now))
     assessment, event = domain.assess(
         new_id(),
         vendor_id,
         ready=ready,
         criteria_met=criteria_met,
         criteria=criteria,
+        weighting=weighting,
         note=note,
         today=day_in_jakarta(now),
         now=now,
@@ -64,7 +77,7 @@ async def assess_vendor(
     )
     await store.add_assessment(conn, assessment)
     await save_vendor(conn, vendor, vendor, [event], now=now)
-    return assessment
+    return Assessed(assessment, proposes(weighting, assessment.score or 0))
 
 
 async def refer_vendor(

@@ -1,6 +1,6 @@
 """What changes about a vendor later, and how its events are counted."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -15,7 +15,7 @@ from shared.db import Connection
 from shared.events.vendor import VendorEvent
 from shared.outbox import Fact, record
 
-__all__ = ["choose_category", "coach", "lock_vendor", "save_vendor"]
+__all__ = ["choose_category", "coach", "lock_known", "lock_vendor", "save_vendor"]
 
 
 async def choose_category(
@@ -59,6 +59,19 @@ async def lock_vendor(conn: Connection, vendor_id: UUID, within: str | None = No
     if vendor.merged_into is not None and not retired:
         raise VendorRetired(vendor_id, vendor.merged_into)
     return vendor
+
+
+async def lock_known(conn: Connection, vendor_ids: Iterable[UUID]) -> dict[UUID, Vendor]:
+    """Those of these vendors that are known, locked in the order of their ids; retired registrations too, which keep
+    what is their own. One is unknown when its person was erased, which late news must not undo.
+    """
+    vendors: dict[UUID, Vendor] = {}
+    for vendor_id in sorted(vendor_ids):
+        try:
+            vendors[vendor_id] = await lock_vendor(conn, vendor_id, retired=True)
+        except VendorUnknown:
+            continue
+    return vendors
 
 
 async def save_vendor(

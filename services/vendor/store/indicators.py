@@ -17,14 +17,20 @@ __all__ = [
     "add_report",
     "answer_query",
     "collect_indicators",
+    "digest_indicators",
     "erase_indicators",
     "find_counted",
     "find_figures",
     "find_history",
+    "find_last_word",
+    "find_of_visit",
     "find_queries",
     "find_report",
+    "find_standing",
     "find_statistics",
     "replace_report",
+    "restore_report",
+    "take_back",
 ]
 
 
@@ -37,14 +43,14 @@ def _report(row: asyncpg.Record) -> Report:
 
 FIND_REPORT = """
 SELECT report_id, vendor_id, month, turnover_rupiah, assets_rupiah, workers, entered_by, entered_subject, entered_at,
-       queries, query_state, answered_at, replaced_at
+       queries, query_state, answered_at, replaced_at, visit_id, taken_back_at
 FROM indicator_report WHERE report_id = $1
 """
 
 # Of a person with several registrations the last report of a month counts, whichever of them it was entered under.
 FIND_COUNTED = """
 SELECT DISTINCT ON (month) report_id, vendor_id, month, turnover_rupiah, assets_rupiah, workers, entered_by,
-       entered_subject, entered_at, queries, query_state, answered_at, replaced_at
+       entered_subject, entered_at, queries, query_state, answered_at, replaced_at, visit_id, taken_back_at
 FROM indicator_report
 WHERE vendor_id = ANY($1::uuid[]) AND replaced_at IS NULL AND ($2::date IS NULL OR month < $2)
 ORDER BY month DESC, entered_at DESC, report_id DESC
@@ -60,14 +66,35 @@ ORDER BY month, entered_at DESC, report_id DESC
 
 FIND_HISTORY = """
 SELECT report_id, vendor_id, month, turnover_rupiah, assets_rupiah, workers, entered_by, entered_subject, entered_at,
-       queries, query_state, answered_at, replaced_at
+       queries, query_state, answered_at, replaced_at, visit_id, taken_back_at
 FROM indicator_report WHERE vendor_id = ANY($1::uuid[]) AND month = $2 AND ($3::uuid IS NULL OR report_id < $3)
 ORDER BY report_id DESC LIMIT $4
 """
 
+# The last word on a month, whether it counts or only says again what counts.
+FIND_LAST_WORD = """
+SELECT report_id, vendor_id, month, turnover_rupiah, assets_rupiah, workers, entered_by, entered_subject, entered_at,
+       queries, query_state, answered_at, replaced_at, visit_id, taken_back_at
+FROM indicator_report WHERE vendor_id = $1 AND month = $2 AND taken_back_at IS NULL
+ORDER BY entered_at DESC, report_id DESC LIMIT 1
+"""
+
+FIND_STANDING = """
+SELECT report_id, vendor_id, month, turnover_rupiah, assets_rupiah, workers, entered_by, entered_subject, entered_at,
+       queries, query_state, answered_at, replaced_at, visit_id, taken_back_at
+FROM indicator_report WHERE vendor_id = $1 AND month = $2 AND replaced_at IS NULL
+"""
+
+FIND_OF_VISIT = """
+SELECT report_id, vendor_id, month, turnover_rupiah, assets_rupiah, workers, entered_by, entered_subject, entered_at,
+       queries, query_state, answered_at, replaced_at, visit_id, taken_back_at
+FROM indicator_report WHERE vendor_id = $1 AND visit_id = $2 AND taken_back_at IS NULL
+"""
+
 FIND_QUERIES = """
 SELECT r.report_id, r.vendor_id, r.month, r.turnover_rupiah, r.assets_rupiah, r.workers, r.entered_by,
-       r.entered_subject, r.entered_at, r.queries, r.query_state, r.answered_at, r.replaced_at
+       r.entered_subject, r.entered_at, r.queries, r.query_state, r.answered_at, r.replaced_at, r.visit_id,
+       r.taken_back_at
 FROM indicator_report AS r JOIN vendor AS v ON v.vendor_id = r.vendor_id
 WHERE r.query_state = 'open' AND r.replaced_at IS NULL
   AND (v.kelurahan = $1 OR (v.kelurahan > $1 || '.' AND v.kelurahan < $1 || '/'))
@@ -105,12 +132,55 @@ async def find_queries(conn: Connection, area: str, after: UUID | None, limit: i
     return [_report(row) for row in await conn.fetch(FIND_QUERIES, area, after, limit)]
 
 
+async def find_standing(conn: Connection, vendor_id: UUID, month: date) -> Report | None:
+    """The report that counts of a registration's month."""
+    row = await conn.fetchrow(FIND_STANDING, vendor_id, month)
+    return None if row is None else _report(row)
+
+
+async def find_last_word(conn: Connection, vendor_id: UUID, month: date) -> Report | None:
+    """The last report of a registration's month that was not taken back."""
+    row = await conn.fetchrow(FIND_LAST_WORD, vendor_id, month)
+    return None if row is None else _report(row)
+
+
+async def find_of_visit(conn: Connection, vendor_id: UUID, visit_id: UUID) -> Report | None:
+    """What a visit says at present: its report that was not taken back."""
+    row = await conn.fetchrow(FIND_OF_VISIT, vendor_id, visit_id)
+    return None if row is None else _report(row)
+
+
+async def take_back(conn: Connection, report_id: UUID, by: str, now: datetime) -> None:
+    """The visit that a report came from was struck or says something else: it counts no more."""
+    await replace_report(conn, report_id, by, now)
+    await conn.execute("UPDATE indicator_report SET taken_back_at = $2 WHERE report_id = $1", report_id, now)
+
+
+async def restore_report(conn: Connection, report_id: UUID) -> None:
+    """A report counts (again); none of its month does. A query that was answered by replacing it waits again."""
+    await conn.execute(
+        """
+        UPDATE indicator_report AS r SET replaced_at = NULL,
+            query_state = CASE WHEN was.open THEN 'open' ELSE r.query_state END,
+            answered_by = CASE WHEN was.open THEN NULL ELSE r.answered_by END,
+            answered_at = CASE WHEN was.open THEN NULL ELSE r.answered_at END
+        FROM (
+            SELECT coalesce(query_state = 'corrected' AND answered_at = replaced_at, false) AS open
+            FROM indicator_report WHERE report_id = $1
+        ) AS was WHERE r.report_id = $1
+        """,
+        report_id,
+    )
+
+
 async def add_report(conn: Connection, report: Report) -> None:
-    """Insert a report that counts; the one it replaces was marked before, and the vendor's row is locked."""
+    """Insert a report: one that counts (the one it replaces was marked before), or a word that is replaced already. The
+    vendor's row is locked.
+    """
     await conn.execute(
         "INSERT INTO indicator_report (report_id, vendor_id, month, turnover_rupiah, assets_rupiah, workers, "
-        "entered_by, entered_subject, entered_at, queries, query_state) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        "entered_by, entered_subject, entered_at, queries, query_state, replaced_at, visit_id) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         report.report_id,
         report.vendor_id,
         report.month,
@@ -120,13 +190,15 @@ async def add_report(conn: Connection, report: Report) -> None:
         report.entered_at,
         [query._asdict() for query in report.queries],
         report.query_state,
+        report.replaced_at,
+        report.visit_id,
     )
 
 
 async def replace_report(conn: Connection, report_id: UUID, by: str, now: datetime) -> None:
-    """A later report of the month counts; a query that was open is answered by that."""
+    """A report counts no more, where it did; a query that was open is answered by that."""
     await conn.execute(
-        "UPDATE indicator_report SET replaced_at = $3, "
+        "UPDATE indicator_report SET replaced_at = coalesce(replaced_at, $3), "
         "query_state = CASE WHEN query_state = 'open' THEN 'corrected' ELSE query_state END, "
         "answered_by = CASE WHEN query_state = 'open' THEN $2 ELSE answered_by END, "
         "answered_at = CASE WHEN query_state = 'open' THEN $3 ELSE answered_at END WHERE report_id = $1",
@@ -230,11 +302,32 @@ async def find_statistics(conn: Connection, wanted: StatisticsFilter, vendors_mi
     return [Group._make(int(v) if isinstance(v, Decimal) else v for v in row.values()) for row in rows]
 
 
+# ---- what others copy
+
+DIGEST_INDICATORS = """
+SELECT count(*) AS count, encode(sha256(convert_to(coalesce(string_agg(
+    concat_ws('|', vendor_id, to_char(month, 'YYYY-MM'), coalesce(turnover_rupiah::text, ''),
+              coalesce(assets_rupiah::text, ''), coalesce(workers::text, ''), entered_by,
+              query_state IS NOT DISTINCT FROM 'open') || E'\\n', ''
+    ORDER BY vendor_id, month), ''), 'UTF8')), 'hex') AS sha256
+FROM indicator_report WHERE replaced_at IS NULL AND num_nonnulls(turnover_rupiah, assets_rupiah, workers) > 0
+"""
+
+
+async def digest_indicators(conn: Connection) -> tuple[int, str]:
+    """Months with a report that counts, and the sha256 over their lines "vendor_id|month|turnover|assets|workers|
+    entered_by|queried", by vendor_id and month: what training keeps a copy of.
+    """
+    row = await conn.fetchrow(DIGEST_INDICATORS)
+    assert row is not None
+    return row["count"], row["sha256"]
+
+
 # ---- everything of a person
 
 COLLECT_INDICATORS = """
 SELECT report_id::text, vendor_id::text, to_char(month, 'YYYY-MM') AS month, turnover_rupiah, assets_rupiah, workers,
-       entered_by, entered_at, queries, query_state, answered_at, replaced_at
+       entered_by, entered_at, queries, query_state, answered_at, replaced_at, visit_id::text, taken_back_at
 FROM indicator_report WHERE vendor_id = ANY($1::uuid[]) ORDER BY month, report_id
 """
 
@@ -259,7 +352,7 @@ async def collect_indicators(conn: Connection, vendor_ids: Sequence[UUID]) -> di
     reports = []
     for row in await conn.fetch(COLLECT_INDICATORS, vendor_ids):
         values = dict(row)
-        for name in ("entered_at", "answered_at", "replaced_at"):
+        for name in ("entered_at", "answered_at", "replaced_at", "taken_back_at"):
             values[name] = None if values[name] is None else values[name].isoformat()
         reports.append(values)
     return {"indicators": reports}

@@ -44,12 +44,15 @@ class Criterion(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """Which vendors to invite; None does not filter. `ready`: for export, by the last assessment of the person."""
+    """Which vendors to invite; None does not filter. `ready` and `score_min`: for export, by the last assessment of the
+    person.
+    """
 
     area: str
     category: str | None = None
     ready: bool | None = None
     vendor_ids: Sequence[UUID] | None = None
+    score_min: int | None = None
 
 
 class AnswerCounts(NamedTuple):
@@ -69,8 +72,8 @@ async def find_criteria(conn: Connection) -> list[Criterion]:
 async def add_assessment(conn: Connection, assessment: Assessment) -> None:
     """A new assessment; the vendor's row is locked."""
     await conn.execute(
-        "INSERT INTO export_assessment (assessment_id, vendor_id, ready, criteria_met, note, assessed_on, at, by) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO export_assessment (assessment_id, vendor_id, ready, criteria_met, note, assessed_on, at, by, "
+        "score, weighting) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         assessment.assessment_id,
         assessment.vendor_id,
         assessment.ready,
@@ -79,14 +82,16 @@ async def add_assessment(conn: Connection, assessment: Assessment) -> None:
         assessment.assessed_on,
         assessment.at,
         assessment.by,
+        assessment.score,
+        assessment.weighting,
     )
 
 
 async def find_assessments(conn: Connection, vendor_ids: Sequence[UUID]) -> list[Assessment]:
     """Assessments of these registrations, the latest first."""
     rows = await conn.fetch(
-        "SELECT assessment_id, vendor_id, ready, criteria_met, note, assessed_on, at, by FROM export_assessment "
-        "WHERE vendor_id = ANY($1::uuid[]) ORDER BY at DESC, assessment_id DESC",
+        "SELECT assessment_id, vendor_id, ready, criteria_met, note, assessed_on, at, by, score, weighting "
+        "FROM export_assessment WHERE vendor_id = ANY($1::uuid[]) ORDER BY at DESC, assessment_id DESC",
         vendor_ids,
     )
     return [Assessment(**{**row, "criteria_met": tuple(row["criteria_met"])}) for row in rows]
@@ -187,7 +192,7 @@ WITH RECURSIVE known AS (
 ), person AS (
     SELECT start, vendor_id FROM up WHERE merged_into IS NULL
 ), readiness AS (
-    SELECT DISTINCT ON (p.vendor_id) p.vendor_id, a.ready
+    SELECT DISTINCT ON (p.vendor_id) p.vendor_id, a.ready, a.score
     FROM export_assessment AS a JOIN person AS p ON p.start = a.vendor_id
     ORDER BY p.vendor_id, a.at DESC, a.assessment_id DESC
 )
@@ -197,6 +202,7 @@ WHERE erased_at IS NULL AND merged_into IS NULL AND suspended_because IS NULL
   AND ($3::text IS NULL OR category = $3)
   AND ($4::boolean IS NULL
        OR $4 = coalesce((SELECT r.ready FROM readiness AS r WHERE r.vendor_id = v.vendor_id), false))
+  AND ($7::int IS NULL OR $7 <= (SELECT r.score FROM readiness AS r WHERE r.vendor_id = v.vendor_id))
   AND ($5::uuid[] IS NULL OR vendor_id = ANY($5))
   AND coalesce((
     SELECT c.given FROM consent AS c WHERE c.vendor_id = v.vendor_id AND c.purpose = 'messages'
@@ -217,7 +223,14 @@ async def find_candidates(conn: Connection, exhibition_id: UUID, choice: Choice,
     Those invited already, suspended, erased or retired, and those who withdrew their consent to news, are left out.
     """
     rows = await conn.fetch(
-        FIND_CANDIDATES, exhibition_id, choice.area, choice.category, choice.ready, choice.vendor_ids, limit
+        FIND_CANDIDATES,
+        exhibition_id,
+        choice.area,
+        choice.category,
+        choice.ready,
+        choice.vendor_ids,
+        limit,
+        choice.score_min,
     )
     return rows[0]["fitting"] if rows else 0, [row["vendor_id"] for row in rows]
 
@@ -327,6 +340,7 @@ async def collect_invitations(conn: Connection, vendor_ids: Sequence[UUID]) -> d
                 "vendor_id": str(one.vendor_id),
                 "ready": one.ready,
                 "criteria_met": list(one.criteria_met),
+                "score": one.score,
                 "note": one.note,
                 "assessed_on": one.assessed_on.isoformat(),
             }

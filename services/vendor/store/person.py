@@ -20,6 +20,7 @@ from services.vendor.store import (
     newcomers,
     products,
     programme,
+    progress,
     suspension,
 )
 from shared.crypto import Sealer
@@ -93,6 +94,14 @@ NOUNS: tuple[Noun, ...] = (
         programme.erase_programme,
         "Layanan program P1 sampai P7 yang diminta dan dijalani, kelas pelatihan, dan rujukan modal ke bank.",
         "Services P1 to P7 of the programme asked for and taken, training classes, and referrals to banks for capital.",
+    ),
+    Noun(
+        "progress",
+        ("training_fact",),
+        progress.collect_progress,
+        progress.erase_progress,
+        "Kabar dari layanan pelatihan tentang Anda: sertifikat, pendamping, kunjungan, bantuan, dan naik kelas.",
+        "What the training service told of you: certificates, mentors, visits, help, and graduation.",
     ),
     Noun(
         "coaching",
