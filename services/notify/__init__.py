@@ -4,7 +4,8 @@ Owns: notifications (who is told what, because of which event), their attempts a
 written with, and a copy of the contact cards it needs to reach people.
 Publishes: `lapak.notify.events.v1` (NotificationSent, NotificationFailed, NotificationUnknown, NotificationExpired;
 NotifyDataErased, which answers VendorErased).
-Listens to: `lapak.vendor.events.v1`, `lapak.vendor.contact.v1`, `lapak.training.events.v1`, `lapak.bazaar.events.v1`.
+Listens to: `lapak.vendor.events.v1`, `lapak.vendor.contact.v1`, `lapak.training.events.v1`, `lapak.training.contact.v1`
+(names of mentors, addresses of providers), `lapak.bazaar.events.v1`.
 
 A notification's life (the rules are in `domain.py`, the loop in `delivery.py`):
 

@@ -172,8 +172,17 @@ async def _written(conn: Connection, row: dict[str, Any], contact: Contact | Non
     if template is None:
         return None
     language = row["language"] or contact.language
+    party_id = row["params"].get("mentor_id")
+    party = None if party_id is None else await lookups.find_contact(conn, UUID(party_id))
     try:
-        written = render(template, language, row["params"], name=contact.name, notification_id=row["notification_id"])
+        written = render(
+            template,
+            language,
+            row["params"],
+            name=contact.name,
+            notification_id=row["notification_id"],
+            party=party,
+        )
     except TemplateFault:
         return None
     return text(written)

@@ -6,7 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from services.notify import handlers
-from services.notify.domain import PLANS, Cause
+from services.notify.domain import Cause
+from services.notify.plans import PLANS
 from services.notify.store.erasures import PEOPLE
 from shared import families
 from shared.consume import Received, Subscription
@@ -14,7 +15,7 @@ from shared.db import Connection
 from shared.events.bazaar import BazaarAnnounced, BazaarEvent, BazaarGrown
 from shared.events.envelope import Message
 from shared.events.rights import VendorErased
-from shared.events.training import TraineeEvent
+from shared.events.training import OrganisationCard, TraineeEvent
 from shared.events.vendor import (
     ContactCard,
     VendorEvent,
@@ -69,6 +70,18 @@ async def forget_contact(conn: Connection, key: str, now: datetime) -> None:
     await handlers.forget_contact(conn, UUID(key))
 
 
+async def remember_organisations(
+    conn: Connection, received: Sequence[Received[OrganisationCard]], now: datetime
+) -> None:
+    """Cards of providers and mentors as they change."""
+    await handlers.remember_contacts(conn, [one.body for one in received], now=now)
+
+
+async def forget_organisation(conn: Connection, key: str, now: datetime) -> None:
+    """A tombstone: the provider or mentor has withdrawn."""
+    await handlers.forget_organisation(conn, UUID(key))
+
+
 async def remember_sites(conn: Connection, received: Sequence[Received[BazaarAnnounced]], now: datetime) -> None:
     """Locations of announced bazaars."""
     await handlers.remember_sites(
@@ -99,6 +112,11 @@ def subscriptions() -> list[Subscription]:
             },
         ),
         Subscription(TraineeEvent.topic, on_many=_planned(TraineeEvent.topic)),
+        Subscription(
+            OrganisationCard.topic,
+            on_many={OrganisationCard: remember_organisations},
+            on_tombstone=forget_organisation,
+        ),
         Subscription(
             BazaarEvent.topic,
             on_many={

@@ -209,7 +209,14 @@ class Delivery:
             return Rejected("no-address")
         try:
             template = await self._template(job.template, job.template_version)
-            text = render(template, job.contact.language, job.params, name=job.contact.name, notification_id=job.id)
+            text = render(
+                template,
+                job.contact.language,
+                job.params,
+                name=job.contact.name,
+                notification_id=job.id,
+                party=job.party,
+            )
         except TemplateFault as fault:
             logger.error("notification.template_fault", notification_id=str(job.id), fault=str(fault))
             return Rejected("template-fault")

@@ -16,15 +16,14 @@ or an operator who looked at the provider's log settles it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from enum import IntEnum
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from services.notify.plans import PLANS, Lane, Plan
 from shared.clock import JAKARTA
 from shared.errors import NotFound, Refused
-from shared.events import bazaar, documents, programme, training, vendor
 from shared.events.envelope import Event
 from shared.events.notify import (
     Channel,
@@ -46,129 +45,6 @@ RETRY_DELAY_SECONDS_MAX = 900.0
 RETRY_DELAY_SECONDS_MAX_OFFER = 60.0
 
 
-class Lane(IntEnum):
-    """Urgency. A smaller lane goes first, however many wait in the others."""
-
-    OFFER = 0
-    PERSONAL = 1
-    ROUTINE = 2
-
-
-# --- what is told
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How an event becomes a message: its template, its lane, the fields the template shows, the deadline's field.
-
-    The deadline is a moment, or the last day on which the message is of use.
-    """
-
-    template: str
-    lane: Lane
-    fields: tuple[str, ...] = ()
-    deadline: str | None = None
-
-
-PLANS: Mapping[type[Event], Plan] = {
-    vendor.VendorRegistered: Plan("welcome", Lane.ROUTINE, ("kind",)),
-    vendor.VendorSuspended: Plan("vendor-suspended", Lane.PERSONAL, ("reason",)),
-    vendor.VendorReinstated: Plan("vendor-reinstated", Lane.PERSONAL),
-    documents.DocumentVerified: Plan("document-verified", Lane.ROUTINE, ("kind", "expires_on")),
-    documents.DocumentReturned: Plan(
-        "document-returned", Lane.PERSONAL, ("kind", "reason", "correct_by"), deadline="correct_by"
-    ),
-    documents.DocumentRejected: Plan("document-rejected", Lane.PERSONAL, ("kind", "reason")),
-    documents.DocumentExpiring: Plan(
-        "document-expiring", Lane.ROUTINE, ("kind", "expires_on", "days_left"), deadline="expires_on"
-    ),
-    documents.DocumentLapsed: Plan("document-lapsed", Lane.PERSONAL, ("kind", "expired_on")),
-    programme.AffiliationExpiring: Plan(
-        "affiliation-expiring", Lane.ROUTINE, ("organisation", "expires_on", "days_left"), deadline="expires_on"
-    ),
-    programme.AffiliationLapsed: Plan("affiliation-lapsed", Lane.ROUTINE, ("organisation", "expired_on")),
-    programme.ExhibitionInvited: Plan(
-        "exhibition-invited", Lane.PERSONAL, ("title", "place", "days", "answer_by"), deadline="answer_by"
-    ),
-    training.TrainingInvited: Plan("training-invited", Lane.ROUTINE, ("title", "days")),
-    training.TrainingEnrolled: Plan("training-enrolled", Lane.PERSONAL, ("title", "days")),
-    training.TrainingCompleted: Plan(
-        "training-completed", Lane.ROUTINE, ("title", "completed_on", "sessions_attended", "sessions_held")
-    ),
-    training.TrainingNotCompleted: Plan(
-        "training-not-completed", Lane.ROUTINE, ("title", "sessions_attended", "sessions_held")
-    ),
-    bazaar.ApplicationReceived: Plan(
-        "application-received", Lane.PERSONAL, ("application_id", "bazaar_name", "choices", "origin")
-    ),
-    bazaar.ApplicationChanged: Plan(
-        "application-changed", Lane.ROUTINE, ("application_id", "bazaar_name", "choices", "party_id")
-    ),
-    bazaar.InterestExpiring: Plan(
-        "interest-expiring", Lane.ROUTINE, ("interest_id", "valid_until"), deadline="valid_until"
-    ),
-    bazaar.ApplicationDropped: Plan("application-dropped", Lane.PERSONAL, ("application_id", "bazaar_name", "because")),
-    bazaar.ApplicationRescheduled: Plan(
-        "application-rescheduled",
-        Lane.OFFER,
-        ("application_id", "bazaar_name", "days_before", "days", "site_name", "booth", "release_by", "respond_by"),
-    ),
-    bazaar.ApplicationCancelled: Plan(
-        "application-cancelled",
-        Lane.OFFER,
-        ("application_id", "bazaar_name", "days", "reason", "had_booth", "turn_returned"),
-    ),
-    bazaar.BoothAssigned: Plan(
-        "booth-assigned",
-        Lane.OFFER,
-        ("application_id", "bazaar_name", "site_name", "booth", "days", "respond_by", "promoted", "phase"),
-        deadline="respond_by",
-    ),
-    bazaar.BoothOfferExpiring: Plan(
-        "booth-offer-expiring",
-        Lane.OFFER,
-        ("application_id", "bazaar_name", "site_name", "booth", "days", "respond_by"),
-        deadline="respond_by",
-    ),
-    bazaar.ApplicantQueued: Plan(
-        "applicant-queued", Lane.PERSONAL, ("application_id", "bazaar_name", "place", "explanation")
-    ),
-    bazaar.BoothConfirmed: Plan(
-        "booth-confirmed", Lane.PERSONAL, ("application_id", "bazaar_name", "site_name", "booth", "days")
-    ),
-    bazaar.TicketIssued: Plan(
-        "ticket-issued",
-        Lane.PERSONAL,
-        ("application_id", "bazaar_name", "site_name", "booth", "days", "serial", "ticket"),
-    ),
-    bazaar.BoothDeclined: Plan("booth-declined", Lane.PERSONAL, ("application_id", "bazaar_name", "site_id")),
-    bazaar.BoothReleased: Plan(
-        "booth-released", Lane.PERSONAL, ("application_id", "bazaar_name", "site_id", "costs_turn")
-    ),
-    bazaar.BoothDaysAdded: Plan(
-        "booth-days-added", Lane.PERSONAL, ("application_id", "bazaar_name", "site_name", "booth", "added", "days")
-    ),
-    bazaar.BoothSwapProposed: Plan(
-        "booth-swap-proposed",
-        Lane.OFFER,
-        ("application_id", "bazaar_name", "site_name", "booth", "days", "answer_by"),
-        deadline="answer_by",
-    ),
-    bazaar.BoothSwapRefused: Plan("booth-swap-refused", Lane.PERSONAL, ("application_id", "bazaar_name", "because")),
-    bazaar.BoothSwapped: Plan(
-        "booth-swapped", Lane.PERSONAL, ("application_id", "bazaar_name", "site_name", "booth", "days")
-    ),
-    bazaar.BoothOfferLapsed: Plan("booth-offer-lapsed", Lane.PERSONAL, ("application_id", "bazaar_name", "site_id")),
-    bazaar.BoothMissed: Plan("booth-missed", Lane.ROUTINE, ("application_id", "bazaar_name", "site_id")),
-    bazaar.AppealFiled: Plan("appeal-filed", Lane.ROUTINE, ("application_id", "appeal_id")),
-    bazaar.AppealDecided: Plan(
-        "appeal-decided", Lane.PERSONAL, ("application_id", "appeal_id", "bazaar_name", "upheld", "remedy")
-    ),
-    bazaar.SalesQueried: Plan("sales-queried", Lane.ROUTINE, ("application_id", "bazaar_name", "day", "because")),
-}
-
-TEMPLATES: tuple[str, ...] = tuple(plan.template for plan in PLANS.values())
-
 Sites: TypeAlias = Mapping[tuple[UUID, str], str]
 """Names of locations by (bazaar, site id)."""
 
@@ -184,17 +60,19 @@ class Cause:
 
 @dataclass(frozen=True)
 class Contact:
-    """How to reach a person, and in which language."""
+    """How to reach a person or a provider, and in which language."""
 
     name: str
-    phone: str
+    phone: str | None
     email: str | None
     language: str
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A message to be: who is told what. `params` are JSON values and carry no personal data."""
+    """A message to be: who is told what. `params` are JSON values and carry no personal data. `vendor_id` is the
+    recipient's id, which is a provider's where one is told.
+    """
 
     cause: Cause
     template: str
@@ -204,10 +82,13 @@ class Draft:
     deadline: datetime
 
 
-def draft(event: Event, cause: Cause, sites: Sites, now: datetime) -> Draft:
-    """The message that this event makes. Locations are named where their names are known, else by their id."""
+def draft(event: Event, cause: Cause, sites: Sites, now: datetime) -> Draft | None:
+    """The message that this event makes, if any. Locations are named where their names are known, else by their id."""
     plan = PLANS[type(event)]
     values = event.model_dump(mode="json")
+    recipient = values[plan.recipient]
+    if recipient is None or (plan.when is not None and not plan.when(event)):
+        return None
 
     def named(site_id: str) -> str:
         return sites.get((UUID(values["bazaar_id"]), site_id), site_id)
@@ -217,12 +98,12 @@ def draft(event: Event, cause: Cause, sites: Sites, now: datetime) -> Draft:
         params["site_name"] = named(values["site_id"])
     if "choices" in params:
         params["choices"] = [[named(site) for site in tier] for tier in values["choices"]]
-    return Draft(cause, plan.template, UUID(values["vendor_id"]), params, plan.lane, _deadline(event, plan, now))
+    return Draft(cause, plan.template, UUID(recipient), params, plan.lane, _deadline(event, plan, now))
 
 
 def _deadline(event: Event, plan: Plan, now: datetime) -> datetime:
     """The moment the event names; or the end of the day it names, in Jakarta, when that comes before the usual time."""
-    named = getattr(event, plan.deadline) if plan.deadline is not None else None
+    named = next((moment for name in plan.deadline if (moment := getattr(event, name)) is not None), None)
     if isinstance(named, datetime):
         return named
     if isinstance(named, date):

@@ -17,6 +17,7 @@ from shared import families
 from shared.db import Connection
 from shared.events.envelope import Event
 from shared.events.rights import NotifyDataErased, VendorErased
+from shared.events.training import OrganisationCard
 from shared.events.vendor import ContactCard, VendorMoved, VendorRegistered
 from shared.outbox import Fact, record
 
@@ -26,10 +27,12 @@ SWEEP_ROWS_MAX = 500
 # --- copies
 
 
-async def remember_contacts(conn: Connection, cards: Sequence[ContactCard], *, now: datetime) -> None:
+async def remember_contacts(
+    conn: Connection, cards: Sequence[ContactCard | OrganisationCard], *, now: datetime
+) -> None:
     """Keep the cards, and queue the messages that waited for them."""
     await families.share_people(conn, PEOPLE)
-    last = {card.vendor_id: card for card in cards}
+    last = {UUID(card.subject): card for card in cards}
     await copies.save_contacts(conn, list(last.values()), now)
     await intents.release_waiting(conn, list(last))
 
@@ -37,6 +40,11 @@ async def remember_contacts(conn: Connection, cards: Sequence[ContactCard], *, n
 async def forget_contact(conn: Connection, vendor_id: UUID) -> None:
     """Erase how to reach a vendor. What is not yet sent to it finds no contact and is rejected."""
     await copies.remove_contact(conn, vendor_id)
+
+
+async def forget_organisation(conn: Connection, party_id: UUID) -> None:
+    """Forget a provider or a mentor. Texts that would have named it do not."""
+    await copies.remove_organisation(conn, party_id)
 
 
 async def remember_sites(conn: Connection, names: Mapping[tuple[UUID, str], str]) -> None:
@@ -89,7 +97,10 @@ async def plan_notifications(conn: Connection, events: Sequence[tuple[Event, Cau
         await families.share_people(conn, PEOPLE)
     bazaar_ids = {bazaar_id for event, _ in events if (bazaar_id := getattr(event, "bazaar_id", None))}
     sites = await copies.find_sites(conn, list(bazaar_ids)) if bazaar_ids else {}
-    drafts = await _told_once(conn, [domain.draft(event, cause, sites, now) for event, cause in events])
+    wanted = [domain.draft(event, cause, sites, now) for event, cause in events]
+    drafts = await _told_once(conn, [draft for draft in wanted if draft is not None])
+    if not drafts:
+        return
     templates = [current_templates()[name] for name in sorted({draft.template for draft in drafts})]
     await intents.save_template_versions(conn, templates, now)
     versions = {template.name: template.version for template in templates}

@@ -17,7 +17,8 @@ from uuid import UUID
 import jinja2
 from jinja2.sandbox import SandboxedEnvironment
 
-from services.notify.domain import TEMPLATES
+from services.notify.domain import Contact
+from services.notify.plans import TEMPLATES
 from services.notify.wording import FILTERS, LANGUAGES
 
 __all__ = ["Template", "TemplateFault", "Text", "current_templates", "render"]
@@ -70,10 +71,26 @@ def _source(language: str, name: str) -> str:
     return (folder / f"{name}.txt").read_text("utf-8") + (folder / "footer.txt").read_text("utf-8")
 
 
-def render(template: Template, language: str, params: Mapping[str, Any], *, name: str, notification_id: UUID) -> Text:
-    """The message in the reader's language (Indonesian unless there is another). Raises `TemplateFault`."""
+def render(
+    template: Template,
+    language: str,
+    params: Mapping[str, Any],
+    *,
+    name: str,
+    notification_id: UUID,
+    party: Contact | None = None,
+) -> Text:
+    """The message in the reader's language (Indonesian unless there is another). `party`: the mentor or provider it
+    tells of, while there is a card of it. Raises `TemplateFault`.
+    """
     chosen = language if language in template.sources else LANGUAGES[0]
-    values = {**params, "name": _one_line(name), "notification_id": notification_id}
+    values = {
+        **params,
+        "name": _one_line(name),
+        "notification_id": notification_id,
+        "party_name": None if party is None else _one_line(party.name),
+        "party_phone": None if party is None else party.phone,
+    }
     try:
         written = _compiled(chosen, template.sources[chosen]).render(values)
     except (jinja2.TemplateError, TypeError, ValueError, AttributeError, KeyError) as error:

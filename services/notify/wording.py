@@ -122,6 +122,19 @@ _REASONS = {
         "not-approved": "Petugas tidak dapat mengizinkannya.",
         "withdrawn": "Usulannya ditarik kembali.",
         "booth-gone": "Salah satu lapak tidak lagi dipegang pedagang yang sama.",
+        "trainer-ill": "Pengajarnya sakit.",
+        "too-few": "Pesertanya terlalu sedikit.",
+        "figures-doubtful": "Sebagian angka usaha masih perlu diperiksa.",
+        "not-lasting": "Perkembangannya belum cukup lama bertahan.",
+        "still-needs-help": "Menurut pendamping, usaha ini masih perlu dibantu.",
+        "own-wish": "Ini atas permintaan Anda sendiri.",
+        "decided-in-error": "Keputusan itu keliru.",
+        "figures-false": "Menurut pemeriksaan kami, sebagian angka usaha tidak benar.",
+        "appeal-upheld": "Keberatan Anda kami terima.",
+        "completion-corrected": "Catatan kehadiran diperbaiki, dan menurut catatan itu pelatihan ini belum selesai.",
+        "issued-in-error": "Sertifikat itu terbit karena kekeliruan kami.",
+        "fraud": "Menurut pemeriksaan kami, sertifikat itu diperoleh dengan cara yang tidak benar.",
+        "replaced": "Ada data yang diperbaiki.",
         "turnover-high": "Omzet yang dilaporkan jauh lebih tinggi daripada biasanya.",
         "turnover-low": "Omzet yang dilaporkan jauh lebih rendah daripada biasanya.",
         "per-transaction-high": "Nilai per transaksi yang dilaporkan jauh lebih tinggi daripada biasanya.",
@@ -161,6 +174,19 @@ _REASONS = {
         "not-approved": "The officer could not approve it.",
         "withdrawn": "The proposal was taken back.",
         "booth-gone": "One of the booths is no longer held by the same vendor.",
+        "trainer-ill": "The trainer is ill.",
+        "too-few": "Too few people enrolled.",
+        "figures-doubtful": "Some of the figures still have to be looked at.",
+        "not-lasting": "The progress has not lasted long enough yet.",
+        "still-needs-help": "Your mentor thinks that the business still needs help.",
+        "own-wish": "This is at your own request.",
+        "decided-in-error": "The decision was a mistake.",
+        "figures-false": "We found that some of the figures are not true.",
+        "appeal-upheld": "Your objection was granted.",
+        "completion-corrected": "The record of your attendance was corrected; by it the training is not completed yet.",
+        "issued-in-error": "It was issued by a mistake of ours.",
+        "fraud": "We found that it was obtained in a wrong way.",
+        "replaced": "Some of its data was corrected.",
         "turnover-high": "The turnover reported is far above what is usual.",
         "turnover-low": "The turnover reported is far below what is usual.",
         "per-transaction-high": "The amount per transaction reported is far above what is usual.",
@@ -173,8 +199,49 @@ _REASON_ELSEWHERE = {
 }
 
 _ORGANISATIONS = {
-    "id": {"pkk": "PKK", "kadin": "Kadin (Kamar Dagang dan Industri)"},
-    "en": {"pkk": "PKK", "kadin": "Kadin (Chamber of Commerce and Industry)"},
+    "id": {"pkk": "PKK", "kadin": "Kadin (Kamar Dagang dan Industri)", "bank-dki": "Bank DKI"},
+    "en": {"pkk": "PKK", "kadin": "Kadin (Chamber of Commerce and Industry)", "bank-dki": "Bank DKI"},
+}
+
+# The services that help is asked for (DOMAIN A4).
+_SERVICES = {
+    "id": {"P4": "perizinan", "P5": "pemasaran", "P6": "laporan keuangan", "P7": "permodalan"},
+    "en": {"P4": "licensing", "P5": "sales", "P6": "financial reports", "P7": "capital"},
+}
+
+
+# What a vendor is to bring for its case; one that is not here is explained by the officer.
+_WANTED = {
+    "id": {
+        "bank-statement": "Rekening koran tiga bulan terakhir",
+        "business-photo": "Foto tempat usaha",
+        "family-card-copy": "Fotokopi kartu keluarga",
+        "ktp-copy": "Fotokopi KTP",
+        "lease-letter": "Surat sewa atau izin pakai tempat",
+        "nib-copy": "Fotokopi NIB",
+        "npwp-copy": "Fotokopi NPWP",
+        "product-label": "Contoh label produk",
+        "product-sample": "Contoh produk",
+        "recipe": "Komposisi dan cara pembuatan",
+        "sales-notes": "Catatan penjualan",
+    },
+    "en": {
+        "bank-statement": "Bank statements of the last three months",
+        "business-photo": "A photo of your place of business",
+        "family-card-copy": "A copy of your family card",
+        "ktp-copy": "A copy of your KTP (identity card)",
+        "lease-letter": "The lease, or the leave to use the place",
+        "nib-copy": "A copy of your NIB (business number)",
+        "npwp-copy": "A copy of your NPWP (tax number)",
+        "product-label": "A sample of your product's label",
+        "product-sample": "A sample of your product",
+        "recipe": "The ingredients, and how it is made",
+        "sales-notes": "Your notes of sales",
+    },
+}
+_WANTED_ELSEWHERE = {
+    "id": "Satu hal lagi yang akan dijelaskan petugas",
+    "en": "One more thing, which the officer will explain",
 }
 
 
@@ -235,8 +302,13 @@ def _filters(language: str) -> Mapping[str, Callable[..., Any]]:
         "document": lambda kind: _DOCUMENTS[language].get(kind, kind),
         "reason": lambda code: _REASONS[language].get(code, _REASON_ELSEWHERE[language]),
         "organisation": lambda code: _ORGANISATIONS[language].get(code, code),
+        "service": lambda code: _SERVICES[language].get(code, code),
+        "wanted": lambda code: _WANTED[language].get(code, _WANTED_ELSEWHERE[language]),
+        "area": lambda code: wilayah_name(code) or code,
     }
 
 
 FILTERS: Mapping[str, Mapping[str, Callable[..., Any]]] = {language: _filters(language) for language in LANGUAGES}
-"""Jinja filters by language: day, days, moment, listed, rupiah, group, document, reason, organisation."""
+"""Jinja filters by language: day, days, moment, listed, rupiah, group, document, reason, organisation, service, wanted,
+area.
+"""

@@ -53,6 +53,21 @@ MESSAGES: Mapping[str, str] = {
     "ExhibitionInvited": "exhibition-invited",
     "TrainingInvited": "training-invited",
     "TrainingEnrolled": "training-enrolled",
+    "TrainingWaitlisted": "training-waitlisted",
+    "TrainingTicketIssued": "training-ticket-issued",
+    "TrainingSessionNear": "training-session-near",
+    "TrainingWithdrawn": "training-withdrawn",
+    "TrainingClassMoved": "training-class-moved",
+    "TrainingClassCancelled": "training-class-cancelled",
+    "CertificateIssued": "certificate-issued",
+    "CertificateRevoked": "certificate-revoked",
+    "CapitalReferralMoved": "capital-referral-moved",
+    "MentorAssigned": "mentor-assigned",
+    "HelpCaseOpened": "help-case-opened",
+    "HelpCaseClosed": "help-case-closed",
+    "GraduationDecided": "graduation-decided",
+    "GraduationAppealed": "graduation-appealed",
+    "GraduationRevoked": "graduation-revoked",
     "TrainingCompleted": "training-completed",
     "TrainingNotCompleted": "training-not-completed",
     "ApplicationReceived": "application-received",
@@ -78,7 +93,7 @@ MESSAGES: Mapping[str, str] = {
     "AppealDecided": "appeal-decided",
     "SalesQueried": "sales-queried",
 }
-"""Event -> the template of the message it makes."""
+"""Event -> the template of the message that each of it makes."""
 
 Key = tuple[str, str]
 Firsts = dict[Key, list[Record]]

@@ -12,6 +12,7 @@ from services.vendor.app import create
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from tests.conftest import StandingClock
+from tests.integration.notify import Desk
 from tests.integration.vendor import MakeDatabase, Registry, Serve
 
 EFFORT = 0.02
@@ -52,3 +53,9 @@ def rounds_here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(rounds_api, "solve_and_number", solve_here)
     monkeypatch.setattr(rounds_numbered, "EFFORT", EFFORT)
+
+
+@pytest.fixture
+async def desk(make_database: MakeDatabase, clock: StandingClock, sealer: Sealer) -> Desk:
+    """Notify on a fresh database."""
+    return Desk((await make_database("notify")).database, clock, sealer)

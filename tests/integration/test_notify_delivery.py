@@ -9,7 +9,6 @@ import pytest
 
 from services.notify.channels.email import Email, SmtpServer
 from services.notify.delivery import Delivery, Pace
-from shared.crypto import Sealer
 from tests.conftest import StandingClock
 from tests.integration.backbone import until
 from tests.integration.notify import (
@@ -17,7 +16,6 @@ from tests.integration.notify import (
     Behaviour,
     Desk,
     Mailbox,
-    MakeDatabase,
     card,
     enrolled,
     mail_server,
@@ -26,12 +24,6 @@ from tests.integration.notify import (
 )
 
 BELL_ONLY = Pace(lines=2, poll_seconds=60, sweep_seconds=60)
-
-
-@pytest.fixture
-async def desk(make_database: MakeDatabase, clock: StandingClock, sealer: Sealer) -> Desk:
-    """Notify on a fresh database."""
-    return Desk((await make_database("notify")).database, clock, sealer)
 
 
 async def test_a_message_leaves_as_text_and_html_with_headers_to_recognise_it(desk: Desk) -> None:

@@ -9,19 +9,12 @@ import pytest
 from services.notify import consumers
 from services.notify.rendering import current_templates
 from shared.consume import Received
-from shared.crypto import Sealer
 from shared.events.bazaar import BazaarAnnounced, BazaarSite, BoothDeclined
 from shared.events.envelope import Envelope, Event
 from shared.events.vendor import ContactCard
 from shared.ids import new_id
 from tests.conftest import StandingClock
-from tests.integration.notify import QUICK, Desk, Mailbox, MakeDatabase, card, enrolled, mail_server, offer, people
-
-
-@pytest.fixture
-async def desk(make_database: MakeDatabase, clock: StandingClock, sealer: Sealer) -> Desk:
-    """Notify on a fresh database."""
-    return Desk((await make_database("notify")).database, clock, sealer)
+from tests.integration.notify import QUICK, Desk, Mailbox, card, enrolled, mail_server, offer, people
 
 
 async def test_an_event_makes_one_queued_message_with_its_template_pinned(desk: Desk) -> None:

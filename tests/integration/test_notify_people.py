@@ -37,12 +37,6 @@ from tests.integration.test_notify_api import Serve
 KARANG_ANYAR = "31.71.02.1002"
 
 
-@pytest.fixture
-async def desk(make_database: MakeDatabase, clock: StandingClock, sealer: Sealer) -> Desk:
-    """Notify on a fresh database."""
-    return Desk((await make_database("notify")).database, clock, sealer)
-
-
 class Door:
     """A desk with its HTTP door."""
 

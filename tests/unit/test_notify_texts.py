@@ -6,10 +6,12 @@ from uuid import UUID
 
 import pytest
 
-from services.notify.domain import PLANS, TEMPLATES, Cause, draft
+from services.notify.domain import Cause, Contact, draft
+from services.notify.plans import PLANS, TEMPLATES
 from services.notify.rendering import Template, TemplateFault, Text, current_templates, render
 from services.notify.wording import FILTERS, LANGUAGES
-from shared.events import bazaar, documents, programme, training, vendor
+from shared.events import bazaar, documents, graduation, mentoring, programme, training, vendor
+from shared.events import cases as help_cases
 from shared.events.envelope import Event
 
 NOW = datetime(2023, 3, 17, 3, 0, tzinfo=UTC)
@@ -31,6 +33,18 @@ OF_CLASS: dict[str, Any] = {
 OF_DOCUMENT: dict[str, Any] = {"vendor_id": VENDOR, "document_id": UUID(int=8), "kind": "halal"}
 OF_AFFILIATION: dict[str, Any] = {"vendor_id": VENDOR, "affiliation_id": UUID(int=10), "organisation": "kadin"}
 OF_BOOTH: dict[str, Any] = {"site_id": "sb", "site_name": "Rusun Karang Anyar", "booth": "A07", "days": DAYS}
+
+OF_CERTIFICATE: dict[str, Any] = {**OF_CLASS, "certificate_id": UUID(int=15), "number": "LPK/2023/000123"}
+OF_MENTOR: dict[str, Any] = {"vendor_id": VENDOR, "assignment_id": UUID(int=16), "mentor_id": UUID(int=17)}
+OF_HELP: dict[str, Any] = {"vendor_id": VENDOR, "case_id": UUID(int=18), "service": "P4"}
+OF_GRADUATION: dict[str, Any] = {
+    "vendor_id": VENDOR,
+    "candidacy_id": UUID(int=19),
+    "criteria": "naik-kelas",
+    "criteria_version": 1,
+}
+MENTOR = Contact("Ibu Ratna", "+6281234567890", None, "id")
+STARTS_AT = [datetime(2023, 3, 20, 2, 0, tzinfo=UTC), datetime(2023, 3, 21, 2, 0, tzinfo=UTC)]
 
 EVENTS: dict[str, Event] = {
     "welcome": vendor.VendorRegistered(
@@ -61,7 +75,48 @@ EVENTS: dict[str, Event] = {
         answer_by=date(2023, 3, 18),
     ),
     "training-invited": training.TrainingInvited(**OF_CLASS, days=DAYS),
-    "training-enrolled": training.TrainingEnrolled(**OF_CLASS, days=DAYS),
+    "training-enrolled": training.TrainingEnrolled(
+        **OF_CLASS, days=DAYS, starts_at=STARTS_AT, venue="Balai Rakyat Sawah Besar", clashes=DAYS[1:]
+    ),
+    "training-waitlisted": training.TrainingWaitlisted(**OF_CLASS, place=3),
+    "training-ticket-issued": training.TrainingTicketIssued(**OF_CLASS, days=DAYS, serial=2, ticket="LPK1:ABC"),
+    "training-session-near": training.TrainingSessionNear(
+        vendor_id=VENDOR,
+        class_id=CLASS,
+        title="Dasar Kewirausahaan",
+        day=DAYS[0],
+        starts_at=STARTS_AT[0],
+        venue="Balai Rakyat Sawah Besar",
+    ),
+    "training-withdrawn": training.TrainingWithdrawn(**OF_CLASS, by="officer"),
+    "training-class-moved": training.TrainingClassMoved(
+        **OF_CLASS, days_before=[date(2023, 3, 13)], days=DAYS, starts_at=STARTS_AT, venue="Balai Rakyat Sawah Besar"
+    ),
+    "training-class-cancelled": training.TrainingClassCancelled(**OF_CLASS, reason="venue"),
+    "class-drafted": training.ClassDrafted(
+        class_id=CLASS,
+        course="dasar-kewirausahaan",
+        title="Dasar Kewirausahaan",
+        area="31.71.02",
+        provider_id=UUID(int=20),
+        requests=24,
+        places=100,
+    ),
+    "certificate-issued": training.CertificateIssued(**OF_CERTIFICATE, issued_on=date(2023, 3, 10)),
+    "certificate-revoked": training.CertificateRevoked(**OF_CERTIFICATE, reason="completion-corrected"),
+    "capital-referral-moved": training.CapitalReferralMoved(
+        vendor_id=VENDOR, referral_id=UUID(int=21), bank="bank-dki", state="declined"
+    ),
+    "mentor-assigned": mentoring.MentorAssigned(**OF_MENTOR, kind="employed", by="matching"),
+    "mentor-unassigned": mentoring.MentorUnassigned(**OF_MENTOR, kind="employed", because="mentor-left"),
+    "help-case-opened": help_cases.HelpCaseOpened(**OF_HELP, due_on=date(2023, 4, 16)),
+    "help-case-waiting": help_cases.HelpCaseMoved(
+        **OF_HELP, state="waiting-vendor", due_on=date(2023, 4, 16), wanted=["ktp-copy"]
+    ),
+    "help-case-closed": help_cases.HelpCaseClosed(**OF_HELP, outcome="solved"),
+    "graduation-decided": graduation.GraduationDecided(**OF_GRADUATION, graduated=True, decided_on=date(2023, 3, 10)),
+    "graduation-appealed": graduation.GraduationAppealed(**OF_GRADUATION),
+    "graduation-revoked": graduation.GraduationRevoked(**OF_GRADUATION, reason="figures-doubtful"),
     "training-completed": training.TrainingCompleted(
         **OF_CLASS, completed_on=date(2023, 3, 10), sessions_attended=4, sessions_held=5
     ),
@@ -175,9 +230,57 @@ FACTS: dict[str, tuple[list[str], list[str]]] = {
         ["invite", "Dasar Kewirausahaan", "Monday, 20 March 2023 and Tuesday, 21 March 2023"],
     ),
     "training-enrolled": (
-        ["Dasar Kewirausahaan", "Senin, 20 Maret 2023"],
-        ["Dasar Kewirausahaan", "Monday, 20 March 2023"],
+        ["Dasar Kewirausahaan", "Senin, 20 Maret 2023, pukul 09.00 WIB", "Balai Rakyat", "pada Selasa, 21 Maret 2023"],
+        ["Dasar Kewirausahaan", "Monday, 20 March 2023, 09:00 WIB", "Balai Rakyat", "on Tuesday, 21 March 2023"],
     ),
+    "training-waitlisted": (
+        ["sudah penuh", "urutan ke-3", "urutan Anda tidak hilang"],
+        ["is full", "at place 3", "you keep your place in the queue"],
+    ),
+    "training-ticket-issued": (["LPK1:ABC", "menggantikan tiket sebelumnya"], ["LPK1:ABC", "replaces your earlier"]),
+    "training-session-near": (
+        ["Waktu: Senin, 20 Maret 2023, pukul 09.00 WIB", "Balai Rakyat Sawah Besar"],
+        ["When: Monday, 20 March 2023, 09:00 WIB", "Balai Rakyat Sawah Besar"],
+    ),
+    "training-withdrawn": (["dilepas oleh petugas", "keliru"], ["given up by an officer", "a mistake"]),
+    "training-class-moved": (
+        ["Selasa, 21 Maret 2023, pukul 09.00 WIB", "Sebelumnya: Senin, 13 Maret 2023.", "tidak hilang"],
+        ["Tuesday, 21 March 2023, 09:00 WIB", "Before: Monday, 13 March 2023.", "keep your place"],
+    ),
+    "training-class-cancelled": (
+        ["tidak jadi diadakan. Tempatnya tidak dapat dipakai.", "menunggu kelas berikutnya"],
+        ["will not be held. The venue cannot be used.", "wait for the next class"],
+    ),
+    "class-drafted": (
+        ["24 pelaku usaha di Sawah Besar", "100 peserta"],
+        ["24 vendors in Sawah Besar", "100 people"],
+    ),
+    "certificate-issued": (["LPK/2023/000123", "Jumat, 10 Maret 2023"], ["LPK/2023/000123", "Friday, 10 March 2023"]),
+    "certificate-revoked": (
+        ["tidak berlaku lagi. Catatan kehadiran", "berhak meminta"],
+        ["no longer valid. The record of your attendance", "right to have it looked at"],
+    ),
+    "capital-referral-moved": (
+        ["Bank DKI belum dapat menyetujui", "sepenuhnya di tangan bank"],
+        ["Bank DKI could not approve", "for the bank alone to decide"],
+    ),
+    "mentor-assigned": (
+        ["Nama: Ibu Ratna", "Telepon: +6281234567890", "meminta pendamping lain"],
+        ["Name: Ibu Ratna", "Phone: +6281234567890", "ask for another one"],
+    ),
+    "mentor-unassigned": (["tidak lagi bertugas", "pendamping yang baru"], ["has left this work", "a new mentor"]),
+    "help-case-opened": (
+        ["Bantuan: perizinan", "Target selesai: Minggu, 16 April 2023"],
+        ["Help with: licensing", "To be solved by: Sunday, 16 April 2023"],
+    ),
+    "help-case-waiting": (["perizinan", "- Fotokopi KTP"], ["licensing", "- A copy of your KTP"]),
+    "help-case-closed": (["sudah selesai dikerjakan"], ["has been dealt with"]),
+    "graduation-decided": (
+        ["Selamat!", "per Jumat, 10 Maret 2023"],
+        ["Congratulations!", "as of Friday, 10 March 2023"],
+    ),
+    "graduation-appealed": (["Petugas lain"], ["Another officer"]),
+    "graduation-revoked": (["sudah dibatalkan.", "berhak meminta"], ["taken back.", "right to have it looked at"]),
     "training-completed": (
         ["Selamat", "Jumat, 10 Maret 2023", "4 dari 5 pertemuan"],
         ["Congratulations", "Friday, 10 March 2023", "4 of 5 sessions"],
@@ -258,9 +361,11 @@ FACTS: dict[str, tuple[list[str], list[str]]] = {
 }
 
 
-def written(event: Event, language: str, name: str = "Siti Aminah") -> Text:
+def written(event: Event, language: str, name: str = "Siti Aminah", party: Contact | None = MENTOR) -> Text:
     made = draft(event, Cause(UUID(int=9), NOW), SITES, NOW)
-    return render(current_templates()[made.template], language, made.params, name=name, notification_id=NUMBER)
+    assert made is not None
+    template = current_templates()[made.template]
+    return render(template, language, made.params, name=name, notification_id=NUMBER, party=party)
 
 
 def cases() -> list[tuple[str, str]]:
@@ -415,6 +520,10 @@ CODES = {
     ),
     bazaar.ApplicationCancelled: ["holiday", "weather", "venue", "organiser", "safety"],
     bazaar.BoothSwapRefused: ["declined", "lapsed", "not-approved", "withdrawn", "booth-gone"],
+    training.TrainingClassCancelled: ["trainer-ill", "too-few", "venue", "weather", "safety", "holiday", "organiser"],
+    training.CertificateRevoked: ["completion-corrected", "issued-in-error", "fraud", "replaced"],
+    graduation.GraduationDecided: ["figures-doubtful", "not-lasting", "still-needs-help", "own-wish"],
+    graduation.GraduationRevoked: ["decided-in-error", "figures-false", "own-wish", "appeal-upheld"],
     bazaar.SalesQueried: ["turnover-high", "turnover-low", "per-transaction-high", "per-unit-high"],
 }
 
@@ -472,3 +581,61 @@ def test_a_faulty_template_is_a_fault_that_tells_no_value(source: str) -> None:
         render(template, "id", {"secret": "Siti"}, name="Siti Aminah", notification_id=NUMBER)
     assert "faulty v1" in str(fault.value)
     assert "Siti" not in str(fault.value)
+
+
+# ---- training and mentoring
+
+
+def test_a_place_from_the_waiting_list_says_so() -> None:
+    promoted = EVENTS["training-enrolled"].model_copy(update={"promoted": True, "clashes": [], "starts_at": []})
+    assert "berikutnya dalam daftar tunggu" in written(promoted, "id").body
+    assert "next on the waiting list" in written(promoted, "en").body
+    assert "Hari: Senin, 20 Maret 2023 dan Selasa" in written(promoted, "id").body
+    assert "lapak atau kelas lain" not in written(promoted, "id").body
+
+
+def test_who_waits_for_any_class_of_a_course_is_not_told_that_one_is_full() -> None:
+    waits = EVENTS["training-waitlisted"].model_copy(update={"class_id": None, "title": None})
+    assert "penuh" not in written(waits, "id").body
+    assert "Anda menunggu kelas berikutnya, di urutan ke-3" in written(waits, "id").body
+
+
+@pytest.mark.parametrize(("by", "waited_only"), [("vendor", False), ("vendor", True), ("officer", True)])
+def test_who_gave_up_a_place_is_thanked_and_who_lost_it_is_told_where_to_ask(by: str, waited_only: bool) -> None:
+    gone = EVENTS["training-withdrawn"].model_copy(update={"by": by, "waited_only": waited_only})
+    text = written(gone, "en").body
+    assert ("Thank you for telling us" in text) is (by == "vendor")
+    assert ("waiting list" in text) is waited_only
+
+
+def test_a_mentor_without_a_card_is_not_named() -> None:
+    for language in LANGUAGES:
+        text = written(EVENTS["mentor-assigned"], language, party=None).body
+        assert "Ratna" not in text
+        assert "None" not in text
+        assert "\n\n\n" not in text
+
+
+def test_a_foster_mentor_is_called_so() -> None:
+    adopted = EVENTS["mentor-assigned"].model_copy(update={"kind": "foster"})
+    assert written(adopted, "id").subject == "Bapak/ibu angkat Anda"
+    parted = EVENTS["mentor-unassigned"].model_copy(update={"kind": "foster"})
+    assert "mencarikan pendamping" not in written(parted, "id").body
+
+
+@pytest.mark.parametrize("state", ["sent", "received", "approved", "declined", "withdrawn"])
+def test_a_bank_decides_and_we_say_so(state: str) -> None:
+    moved = EVENTS["capital-referral-moved"].model_copy(update={"state": state})
+    assert "Keputusan kredit sepenuhnya di tangan bank" in written(moved, "id").body
+
+
+@pytest.mark.parametrize("outcome", ["solved", "not-possible", "withdrawn", "referred"])
+def test_every_end_of_a_case_leaves_a_way_on(outcome: str) -> None:
+    closed = EVENTS["help-case-closed"].model_copy(update={"outcome": outcome})
+    assert "open it again" in written(closed, "en").body
+
+
+def test_who_does_not_graduate_may_object() -> None:
+    declined = EVENTS["graduation-decided"].model_copy(update={"graduated": False, "reason": None})
+    assert "belum dinyatakan naik kelas." in written(declined, "id").body
+    assert "you may object" in written(declined, "en").body

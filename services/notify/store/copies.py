@@ -1,28 +1,32 @@
-"""Copies of what other services own: contact cards, names of locations."""
+"""Copies of what other services own: contact cards of vendors, providers and mentors; names of locations."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from shared.db import Connection
+from shared.events.training import OrganisationCard
 from shared.events.vendor import ContactCard
 
 
-async def save_contacts(conn: Connection, cards: Sequence[ContactCard], now: datetime) -> None:
-    """Keep the last card of each vendor; `cards` name a vendor once. One that is erased is not brought back."""
+async def save_contacts(conn: Connection, cards: Sequence[ContactCard | OrganisationCard], now: datetime) -> None:
+    """Keep the last card of each vendor, provider and mentor; `cards` name each once. A vendor that is erased is not
+    brought back.
+    """
     await conn.execute(
-        "INSERT INTO contact (vendor_id, name, phone, email, language, remembered_at) "
-        "SELECT vendor_id, name, phone, email, language, $6 FROM "
-        "unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[]) "
-        "AS card (vendor_id, name, phone, email, language) "
+        "INSERT INTO contact (vendor_id, name, phone, email, language, kind, remembered_at) "
+        "SELECT vendor_id, name, phone, email, language, kind, $7 FROM "
+        "unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[]) "
+        "AS card (vendor_id, name, phone, email, language, kind) "
         "WHERE NOT EXISTS (SELECT FROM erased_vendor AS e WHERE e.vendor_id = card.vendor_id) ORDER BY vendor_id "
         "ON CONFLICT (vendor_id) DO UPDATE SET name = excluded.name, phone = excluded.phone, "
         "email = excluded.email, language = excluded.language, remembered_at = excluded.remembered_at",
-        [card.vendor_id for card in cards],
+        [UUID(card.subject) for card in cards],
         [card.name for card in cards],
         [card.phone for card in cards],
         [card.email for card in cards],
         [card.language for card in cards],
+        ["vendor" if isinstance(card, ContactCard) else card.kind for card in cards],
         now,
     )
 
@@ -34,6 +38,11 @@ async def remove_contact(conn: Connection, vendor_id: UUID) -> None:
         "INSERT INTO forgotten_contact (vendor_id) SELECT vendor_id FROM gone ON CONFLICT DO NOTHING",
         vendor_id,
     )
+
+
+async def remove_organisation(conn: Connection, party_id: UUID) -> None:
+    """Forget a provider or a mentor."""
+    await conn.execute("DELETE FROM contact WHERE vendor_id = $1 AND kind <> 'vendor'", party_id)
 
 
 async def save_areas(conn: Connection, kelurahan: Mapping[UUID, str]) -> None:

@@ -17,7 +17,9 @@ from shared.events.notify import Channel
 
 
 class Job(NamedTuple):
-    """A claimed notification with what is needed to write and send it. `contact` is None after an erasure."""
+    """A claimed notification with what is needed to write and send it. `contact` is None after an erasure; `party`: the
+    mentor or provider it tells of.
+    """
 
     id: UUID
     claim: UUID
@@ -28,18 +30,22 @@ class Job(NamedTuple):
     cause_at: datetime
     traceparent: str | None
     contact: Contact | None
+    party: Contact | None
 
 
 async def claim_due(conn: Connection, claim: UUID, *, limit: int, lease_seconds: float, now: datetime) -> list[Job]:
     """Take what is due, the most urgent lane first. Until the lease ends nobody else takes it; then anybody may."""
     rows = await conn.fetch(
-        "WITH picked AS (SELECT id, vendor_id FROM notification "
+        "WITH picked AS (SELECT id, vendor_id, (params ->> 'mentor_id')::uuid AS party_id FROM notification "
         "WHERE state IN ('queued', 'retry') AND due_at <= statement_timestamp() AND deadline > $4 "
         "ORDER BY lane, due_at LIMIT $2 FOR UPDATE SKIP LOCKED) "
         "UPDATE notification n SET claim = $1, due_at = clock_timestamp() + make_interval(secs => $3) "
-        "FROM picked LEFT JOIN contact ON contact.vendor_id = picked.vendor_id WHERE n.id = picked.id "
+        "FROM picked LEFT JOIN contact ON contact.vendor_id = picked.vendor_id "
+        "LEFT JOIN contact AS party ON party.vendor_id = picked.party_id WHERE n.id = picked.id "
         "RETURNING n.id, n.lane, n.template, n.template_version, n.params, n.cause_at, n.traceparent, "
-        "contact.name, contact.phone, contact.email, contact.language",
+        "contact.name, contact.phone, contact.email, contact.language, "
+        "party.name AS party_name, party.phone AS party_phone, party.email AS party_email, "
+        "party.language AS party_language",
         claim,
         limit,
         lease_seconds,
@@ -55,16 +61,17 @@ async def claim_due(conn: Connection, claim: UUID, *, limit: int, lease_seconds:
             params=row["params"],
             cause_at=row["cause_at"],
             traceparent=row["traceparent"],
-            contact=_contact(row),
+            contact=_contact(row, ""),
+            party=_contact(row, "party_"),
         )
         for row in rows
     ]
 
 
-def _contact(row: asyncpg.Record) -> Contact | None:
-    if row["language"] is None:
+def _contact(row: asyncpg.Record, whose: str) -> Contact | None:
+    if row[f"{whose}language"] is None:
         return None
-    return Contact(row["name"], row["phone"], row["email"], row["language"])
+    return Contact(*(row[f"{whose}{column}"] for column in ("name", "phone", "email", "language")))
 
 
 async def drop_claims(conn: Connection, ids: Sequence[UUID], claims: Sequence[UUID]) -> None:

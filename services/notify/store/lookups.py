@@ -75,7 +75,7 @@ async def find_attempts(conn: Connection, notification_id: UUID) -> list[dict[st
 
 
 async def find_contact(conn: Connection, vendor_id: UUID) -> Contact | None:
-    """How to reach a vendor, if its card is here."""
+    """How to reach a vendor, a provider or a mentor, if its card is here."""
     row = await conn.fetchrow("SELECT name, phone, email, language FROM contact WHERE vendor_id = $1", vendor_id)
     return None if row is None else Contact(row["name"], row["phone"], row["email"], row["language"])
 
@@ -100,12 +100,14 @@ async def measure_latency(conn: Connection) -> tuple[int, float | None, float | 
 
 
 async def contacts_checksum(conn: Connection) -> tuple[int, str]:
-    """How many contacts are here, and the sha256 of their sorted lines `vendor_id|name|phone|email|language`."""
+    """How many contacts of vendors are here, and the sha256 of their sorted lines, which are
+    `vendor_id|name|phone|email|language`.
+    """
     row = await conn.fetchrow(
         "SELECT count(*) AS n, encode(sha256(convert_to("
         "coalesce(string_agg(line || chr(10), '' ORDER BY line COLLATE \"C\"), ''), 'UTF8')), 'hex') AS digest "
         "FROM (SELECT vendor_id::text || '|' || name || '|' || phone || '|' || coalesce(email, '') || '|' || language "
-        "AS line FROM contact) AS lines"
+        "AS line FROM contact WHERE kind = 'vendor') AS lines"
     )
     assert row is not None
     return row["n"], row["digest"]

@@ -1,0 +1,186 @@
+"""Which event makes which message: its template, its urgency, what the text shows. Pure data.
+
+Not everything that happens is told. Who asked for something sees that it was noted; a mentor has its list of vendors,
+and would get thousands of messages on the day of a matching.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from shared.events import bazaar, cases, documents, graduation, mentoring, programme, training, vendor
+from shared.events.envelope import Event
+
+__all__ = ["PLANS", "TEMPLATES", "Lane", "Plan"]
+
+
+class Lane(IntEnum):
+    """Urgency. A smaller lane goes first, however many wait in the others."""
+
+    OFFER = 0
+    PERSONAL = 1
+    ROUTINE = 2
+
+
+# --- what is told
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How an event becomes a message: its template, its lane, the fields the template shows."""
+
+    template: str
+    lane: Lane
+    fields: tuple[str, ...] = ()
+    deadline: tuple[str, ...] = ()
+    """Fields of which the first that is set is the deadline: a moment, or the last day on which it is of use."""
+    recipient: str = "vendor_id"
+    """The field with the id of who is told; nobody where it is not set."""
+    party: str | None = None
+    """The field with the id of a mentor or provider whose name and number the text shows."""
+    when: Callable[[Any], bool] | None = None
+    """Only events of which this is true are told."""
+
+
+PLANS: Mapping[type[Event], Plan] = {
+    vendor.VendorRegistered: Plan("welcome", Lane.ROUTINE, ("kind",)),
+    vendor.VendorSuspended: Plan("vendor-suspended", Lane.PERSONAL, ("reason",)),
+    vendor.VendorReinstated: Plan("vendor-reinstated", Lane.PERSONAL),
+    documents.DocumentVerified: Plan("document-verified", Lane.ROUTINE, ("kind", "expires_on")),
+    documents.DocumentReturned: Plan(
+        "document-returned", Lane.PERSONAL, ("kind", "reason", "correct_by"), deadline=("correct_by",)
+    ),
+    documents.DocumentRejected: Plan("document-rejected", Lane.PERSONAL, ("kind", "reason")),
+    documents.DocumentExpiring: Plan(
+        "document-expiring", Lane.ROUTINE, ("kind", "expires_on", "days_left"), deadline=("expires_on",)
+    ),
+    documents.DocumentLapsed: Plan("document-lapsed", Lane.PERSONAL, ("kind", "expired_on")),
+    programme.AffiliationExpiring: Plan(
+        "affiliation-expiring", Lane.ROUTINE, ("organisation", "expires_on", "days_left"), deadline=("expires_on",)
+    ),
+    programme.AffiliationLapsed: Plan("affiliation-lapsed", Lane.ROUTINE, ("organisation", "expired_on")),
+    programme.ExhibitionInvited: Plan(
+        "exhibition-invited", Lane.PERSONAL, ("title", "place", "days", "answer_by"), deadline=("answer_by",)
+    ),
+    training.TrainingInvited: Plan("training-invited", Lane.ROUTINE, ("title", "days")),
+    training.TrainingEnrolled: Plan(
+        "training-enrolled", Lane.PERSONAL, ("title", "days", "starts_at", "venue", "promoted", "clashes")
+    ),
+    training.TrainingWaitlisted: Plan("training-waitlisted", Lane.PERSONAL, ("title", "class_id", "place")),
+    training.TrainingTicketIssued: Plan("training-ticket-issued", Lane.PERSONAL, ("title", "days", "serial", "ticket")),
+    training.TrainingSessionNear: Plan(
+        "training-session-near", Lane.OFFER, ("title", "day", "starts_at", "venue"), deadline=("starts_at", "day")
+    ),
+    training.TrainingWithdrawn: Plan("training-withdrawn", Lane.PERSONAL, ("title", "by", "waited_only")),
+    training.TrainingClassMoved: Plan(
+        "training-class-moved", Lane.PERSONAL, ("title", "days_before", "days", "starts_at", "venue", "clashes")
+    ),
+    training.TrainingClassCancelled: Plan("training-class-cancelled", Lane.PERSONAL, ("title", "reason")),
+    training.ClassDrafted: Plan(
+        "class-drafted",
+        Lane.PERSONAL,
+        ("class_id", "title", "area", "requests", "places"),
+        recipient="provider_id",
+    ),
+    training.CertificateIssued: Plan("certificate-issued", Lane.ROUTINE, ("title", "number", "issued_on")),
+    training.CertificateRevoked: Plan("certificate-revoked", Lane.PERSONAL, ("title", "number", "reason")),
+    training.CapitalReferralMoved: Plan("capital-referral-moved", Lane.PERSONAL, ("bank", "state")),
+    mentoring.MentorAssigned: Plan(
+        "mentor-assigned", Lane.PERSONAL, ("mentor_id", "kind", "previous_mentor_id"), party="mentor_id"
+    ),
+    mentoring.MentorUnassigned: Plan(
+        "mentor-unassigned",
+        Lane.ROUTINE,
+        ("kind", "because"),
+        when=lambda event: event.because in ("mentor-left", "officer"),
+    ),
+    cases.HelpCaseOpened: Plan("help-case-opened", Lane.PERSONAL, ("case_id", "service", "due_on")),
+    cases.HelpCaseMoved: Plan(
+        "help-case-waiting",
+        Lane.PERSONAL,
+        ("case_id", "service", "wanted"),
+        when=lambda event: event.state == "waiting-vendor" and not event.overdue,
+    ),
+    cases.HelpCaseClosed: Plan("help-case-closed", Lane.PERSONAL, ("case_id", "service", "outcome")),
+    graduation.GraduationDecided: Plan(
+        "graduation-decided", Lane.PERSONAL, ("candidacy_id", "graduated", "decided_on", "reason")
+    ),
+    graduation.GraduationAppealed: Plan("graduation-appealed", Lane.ROUTINE, ("candidacy_id",)),
+    graduation.GraduationRevoked: Plan("graduation-revoked", Lane.PERSONAL, ("candidacy_id", "reason")),
+    training.TrainingCompleted: Plan(
+        "training-completed", Lane.ROUTINE, ("title", "completed_on", "sessions_attended", "sessions_held")
+    ),
+    training.TrainingNotCompleted: Plan(
+        "training-not-completed", Lane.ROUTINE, ("title", "sessions_attended", "sessions_held")
+    ),
+    bazaar.ApplicationReceived: Plan(
+        "application-received", Lane.PERSONAL, ("application_id", "bazaar_name", "choices", "origin")
+    ),
+    bazaar.ApplicationChanged: Plan(
+        "application-changed", Lane.ROUTINE, ("application_id", "bazaar_name", "choices", "party_id")
+    ),
+    bazaar.InterestExpiring: Plan(
+        "interest-expiring", Lane.ROUTINE, ("interest_id", "valid_until"), deadline=("valid_until",)
+    ),
+    bazaar.ApplicationDropped: Plan("application-dropped", Lane.PERSONAL, ("application_id", "bazaar_name", "because")),
+    bazaar.ApplicationRescheduled: Plan(
+        "application-rescheduled",
+        Lane.OFFER,
+        ("application_id", "bazaar_name", "days_before", "days", "site_name", "booth", "release_by", "respond_by"),
+    ),
+    bazaar.ApplicationCancelled: Plan(
+        "application-cancelled",
+        Lane.OFFER,
+        ("application_id", "bazaar_name", "days", "reason", "had_booth", "turn_returned"),
+    ),
+    bazaar.BoothAssigned: Plan(
+        "booth-assigned",
+        Lane.OFFER,
+        ("application_id", "bazaar_name", "site_name", "booth", "days", "respond_by", "promoted", "phase"),
+        deadline=("respond_by",),
+    ),
+    bazaar.BoothOfferExpiring: Plan(
+        "booth-offer-expiring",
+        Lane.OFFER,
+        ("application_id", "bazaar_name", "site_name", "booth", "days", "respond_by"),
+        deadline=("respond_by",),
+    ),
+    bazaar.ApplicantQueued: Plan(
+        "applicant-queued", Lane.PERSONAL, ("application_id", "bazaar_name", "place", "explanation")
+    ),
+    bazaar.BoothConfirmed: Plan(
+        "booth-confirmed", Lane.PERSONAL, ("application_id", "bazaar_name", "site_name", "booth", "days")
+    ),
+    bazaar.TicketIssued: Plan(
+        "ticket-issued",
+        Lane.PERSONAL,
+        ("application_id", "bazaar_name", "site_name", "booth", "days", "serial", "ticket"),
+    ),
+    bazaar.BoothDeclined: Plan("booth-declined", Lane.PERSONAL, ("application_id", "bazaar_name", "site_id")),
+    bazaar.BoothReleased: Plan(
+        "booth-released", Lane.PERSONAL, ("application_id", "bazaar_name", "site_id", "costs_turn")
+    ),
+    bazaar.BoothDaysAdded: Plan(
+        "booth-days-added", Lane.PERSONAL, ("application_id", "bazaar_name", "site_name", "booth", "added", "days")
+    ),
+    bazaar.BoothSwapProposed: Plan(
+        "booth-swap-proposed",
+        Lane.OFFER,
+        ("application_id", "bazaar_name", "site_name", "booth", "days", "answer_by"),
+        deadline=("answer_by",),
+    ),
+    bazaar.BoothSwapRefused: Plan("booth-swap-refused", Lane.PERSONAL, ("application_id", "bazaar_name", "because")),
+    bazaar.BoothSwapped: Plan(
+        "booth-swapped", Lane.PERSONAL, ("application_id", "bazaar_name", "site_name", "booth", "days")
+    ),
+    bazaar.BoothOfferLapsed: Plan("booth-offer-lapsed", Lane.PERSONAL, ("application_id", "bazaar_name", "site_id")),
+    bazaar.BoothMissed: Plan("booth-missed", Lane.ROUTINE, ("application_id", "bazaar_name", "site_id")),
+    bazaar.AppealFiled: Plan("appeal-filed", Lane.ROUTINE, ("application_id", "appeal_id")),
+    bazaar.AppealDecided: Plan(
+        "appeal-decided", Lane.PERSONAL, ("application_id", "appeal_id", "bazaar_name", "upheld", "remedy")
+    ),
+    bazaar.SalesQueried: Plan("sales-queried", Lane.ROUTINE, ("application_id", "bazaar_name", "day", "because")),
+}
+
+TEMPLATES: tuple[str, ...] = tuple(plan.template for plan in PLANS.values())
