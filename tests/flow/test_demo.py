@@ -37,7 +37,7 @@ def test_the_six_location_bazaar_keeps_every_promise(folder: Path) -> None:
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-3000:]
     report = json.loads((folder / "report.json").read_text())
-    assert len(report["promises"]) == 15
+    assert len(report["promises"]) == 18
     assert all(value is True for value in report["promises"].values())
     assert report["offers"]["march"] == 180
     logs = "".join(path.read_text(errors="replace") for path in (folder / "logs").glob("*.log"))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -15,7 +17,7 @@ from deploy.local.processes import StackError
 from shared.auth import LocalIssuer
 from shared.kafka import TOPICS
 
-__all__ = ["Doors", "everything_on", "resend"]
+__all__ = ["Doors", "everything_on", "exit_code", "resend"]
 
 T = TypeVar("T")
 AT_ONCE = 12
@@ -53,9 +55,10 @@ class Doors:
         )
         return self._checked(answer)
 
-    async def raw(self, service: str, path: str) -> bytes:
-        """The bytes of a public file."""
-        answer = await self._client.get(self.urls[service] + path)
+    async def raw(self, service: str, path: str, token: str | None = None) -> bytes:
+        """The bytes of a file; without a token as anybody gets it."""
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        answer = await self._client.get(self.urls[service] + path, headers=headers)
         if answer.status_code != 200:
             raise StackError(f"GET {path}: {answer.status_code} {answer.text[:300]}")
         return answer.content
@@ -159,3 +162,13 @@ async def resend(kafka: str, topic: str, records: Sequence[Any]) -> None:
         await producer.flush()
     finally:
         await producer.stop()
+
+
+async def exit_code(*words: str | Path) -> int:
+    """The exit code of a `lapak` command, as anyone could run it."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "services.cli", *map(str, words)),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    return await process.wait()

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from deploy.local import services, stack
 from deploy.local.demo import report
 from deploy.local.demo.doors import Doors
+from deploy.local.demo.school import school_of
 from deploy.local.demo.story import Story
 from deploy.local.state import state_dir
 
@@ -67,9 +68,10 @@ async def _story(
             story = Story(running, doors, progress, vendors=vendors, seed=seed)
             await story.register()
             await story.train()
+            school = await school_of(story)
             march = await story.hold_bazaar_of_march()
             april = await story.allocate_april(march)
-            return await report.gather(story, march, april)
+            return await report.gather(story, school, march, april)
     finally:
         await doors.close()
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from deploy.local.demo.school import School
     from deploy.local.demo.story import Bazaar, Story
 
 __all__ = ["gather", "show"]
@@ -19,7 +20,7 @@ EXPECTED_REJECTIONS = 3
 SEATS = 180
 
 
-async def gather(story: Story, march: Bazaar, april: Bazaar) -> dict[str, Any]:
+async def gather(story: Story, school: School, march: Bazaar, april: Bazaar) -> dict[str, Any]:
     """Ask the services and the mail catcher, and judge."""
     await story.quiet()
     doors = story.doors
@@ -38,6 +39,9 @@ async def gather(story: Story, march: Bazaar, april: Bazaar) -> dict[str, Any]:
         "vendors": {"registered": len(story.vendors), "by_door": dict(story.registered)},
         "import_rejected_rows": story.import_rejected,
         "trained": len(story.trained),
+        "certificates": len(school.certificates),
+        "vendors_by_mentor": sorted(school.mentored.values()),
+        "referral": school.referral["state"],
         "applications": {"march": len(march.applications), "april": len(april.applications)},
         "applications_refused": dict(march.refused),
         "offers": {"march": len(march.result["served"]), "april": len(april.result["served"])},
@@ -62,6 +66,14 @@ async def gather(story: Story, march: Bazaar, april: Bazaar) -> dict[str, Any]:
         "duplicates sent on purpose are all refused": refused == story.duplicates_offered > 0,
         "only trained members are eligible": _only_trained(story, march, april)
         and march.refused.get("training-missing", 0) > 0,
+        "who completed has a certificate, numbered without a gap; a forged one is found out": _numbered(school)
+        and school.genuine_accepted
+        and school.forged_refused,
+        "everyone matched has a mentor within its limit, and anyone can check that it is the best matching": (
+            school.matching_verified and school.without_mentor == 0 and max(school.mentored.values()) <= school.load_max
+        ),
+        "a bank's answers count once, the later one, whatever order they come in": school.referral["state"]
+        == "approved",
         "the seed is drawn only after the list is frozen": march.seed_refused_before_freeze
         and april.seed_refused_before_freeze,
         "the verifier accepts both published rounds": march.verified_by_command and april.verified_by_command,
@@ -81,6 +93,11 @@ async def gather(story: Story, march: Bazaar, april: Bazaar) -> dict[str, Any]:
         "copies equal their sources": _copies_agree(sources, copies),
     }
     return figures
+
+
+def _numbered(school: School) -> bool:
+    numbers = sorted(int(one["number"].rpartition("/")[2]) for one in school.certificates)
+    return numbers == list(range(1, len(numbers) + 1)) and bool(numbers)
 
 
 def _only_trained(story: Story, *bazaars: Bazaar) -> bool:

