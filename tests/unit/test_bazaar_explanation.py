@@ -31,7 +31,8 @@ from services.bazaar.domain.explanation import (
 from services.bazaar.domain.ledger import Adjustment, no_show
 from services.bazaar.domain.public import notice
 from services.bazaar.domain.round import SAME_PERSON
-from services.bazaar.domain.wording import Words, days_in_words, moment_in_words, site_titles
+from services.bazaar.domain.wording import days_in_words, site_titles
+from shared.wording import Words, moment_in_words
 from tests.unit.bazaar import DAYS, RESPOND_BY, a_bazaar, a_site, an_application
 
 SITES = {

@@ -14,7 +14,6 @@ from services.bazaar.domain.explanation import Company, Situation, Standing, exp
 from services.bazaar.domain.ledger import Adjustment, in_force
 from services.bazaar.domain.offers import release_deadline
 from services.bazaar.domain.values import Exact, SiteId
-from services.bazaar.domain.wording import Words
 from services.bazaar.handlers import applications as handlers
 from services.bazaar.handlers import offers
 from services.bazaar.store import appeals, bazaars, ledger
@@ -26,6 +25,7 @@ from shared.db import Connection
 from shared.errors import Refused
 from shared.http import LIMIT_DEFAULT, After, Edge, EdgeDep, Limit, page, read_cursor
 from shared.ids import new_id
+from shared.wording import Words
 
 router = APIRouter(prefix="/v1", tags=["applications"])
 

@@ -33,17 +33,13 @@ from shared.http import (
     read_cursor,
 )
 from shared.ids import new_id
+from shared.wording import MONTHS
 
 router = APIRouter(tags=["venues"])
 
 PlanNumber = Annotated[int | None, Query(ge=1, lt=2**31, description="An older plan; left out: the one that holds")]
 Highlight = Annotated[StandNumber | None, Query(description="A stand to be found at a glance")]
 SvgForm = Annotated[Form, Query(description="`print`: a page of A4")]
-
-MONTHS = (
-    "Januari", "Februari", "Maret", "April", "Mei", "Juni", "Juli", "Agustus", "September", "Oktober", "November",
-    "Desember",
-)  # fmt: skip
 
 
 @router.post("/v1/venues", status_code=201)
@@ -238,7 +234,7 @@ async def show_drawing_of_site(
         taken = await store.find_taken(conn, bazaar_id, site_id)
         booths = [one for one in await bazaars.find_booths(conn, bazaar_id) if one.site_id == site_id]
     site = bazaar.site(site_id)
-    days = ", ".join(f"{day.day} {MONTHS[day.month - 1]} {day.year}" for day in site.days)
+    days = ", ".join(f"{day.day} {MONTHS[day.month - 1].id} {day.year}" for day in site.days)
     marks = Marks(
         title=site.name,
         subtitle=f"{bazaar.name}, {days}",

@@ -7,16 +7,8 @@ from typing import Any, NamedTuple
 from services.bazaar.domain.bazaar import Bazaar
 from services.bazaar.domain.ledger import Adjustment, remaining
 from services.bazaar.domain.standing import tell_adjustment
-from services.bazaar.domain.wording import (
-    Words,
-    day_in_words,
-    days_in_words,
-    group_in_words,
-    joined,
-    moment_in_words,
-    site_titles,
-    sites_in_words,
-)
+from services.bazaar.domain.wording import days_in_words, group_in_words, site_titles, sites_in_words
+from shared.wording import Words, day_in_words, joined, moment_in_words
 
 AHEAD = {
     "reserved": Words(

@@ -18,9 +18,9 @@ from pydantic import Field, model_validator
 from services.bazaar.domain.bazaar import BazaarState
 from services.bazaar.domain.policy import Admission, Policy
 from services.bazaar.domain.values import Exact, Label
-from services.bazaar.domain.wording import CATEGORY_NAMES, Words, day_in_words
 from shared.errors import NotFound, Refused
 from shared.events.values import CategoryCode
+from shared.wording import CATEGORY_NAMES, Words, day_in_words
 
 GROUPS_MAX = 20
 SETTLED = ("finished", "cancelled")

@@ -13,9 +13,10 @@ from lokal.wilayah import wilayah_name
 
 from services.bazaar.domain.bazaar import Bazaar, BazaarUnknown, Link, Phase
 from services.bazaar.domain.live import uid
-from services.bazaar.domain.wording import CATEGORY_NAMES, Words, day_in_words, days_in_words, moment_in_words
+from services.bazaar.domain.wording import days_in_words
 from services.bazaar.marketplaces import marketplaces
 from shared.clock import JAKARTA, day_in_jakarta
+from shared.wording import CATEGORY_NAMES, Words, day_in_words, moment_in_words
 
 PHASES: dict[Phase, Words] = {
     "tentative": Words(

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import date
 
 from services.bazaar.domain.ledger import Adjustment, Standing, adjusted, remaining
-from services.bazaar.domain.wording import Words, day_in_words, joined
+from shared.wording import Words, day_in_words, joined
 
 
 def counted(had: int, since: date | None, adjustments: Iterable[Adjustment], today: date) -> Standing | None:

@@ -10,8 +10,9 @@ from asyncpg import Record
 
 from services.bazaar.domain.bazaar import Bazaar, BazaarUnknown, Booth, Funding, Link, Opening, Organiser, Site
 from services.bazaar.domain.policy import Policy, SeatLimit
-from services.bazaar.domain.wording import Words, site_title
+from services.bazaar.domain.wording import site_title
 from shared.db import Connection
+from shared.wording import Words
 
 
 async def add_bazaar(conn: Connection, bazaar: Bazaar, booths: Sequence[Booth], *, now: datetime) -> None:

@@ -11,7 +11,6 @@ from services.training.api.access import require_home, require_not_own, require_
 from services.training.domain import referral_wording as wording
 from services.training.domain import referrals as domain
 from services.training.domain.cases import Code
-from services.training.domain.referral_wording import Words
 from services.training.domain.referrals import (
     Answer,
     AnswerCode,
@@ -35,6 +34,7 @@ from shared.db import Connection
 from shared.events.cases import CapitalPacketSent
 from shared.events.values import AreaCode
 from shared.http import LIMIT_DEFAULT, After, EdgeDep, Limit, PublicEdgeDep, page, read_cursor
+from shared.wording import Words
 
 router = APIRouter(prefix="/v1", tags=["capital referrals"])
 

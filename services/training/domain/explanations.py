@@ -1,15 +1,7 @@
 """A result and a completion rule in words, Indonesian and English."""
 
-from typing import NamedTuple
-
 from services.training.domain.completion import CompletionRule, Verdict
-
-
-class Words(NamedTuple):
-    """One text in both languages."""
-
-    id: str
-    en: str
+from shared.wording import Words
 
 
 def explain_rule(rule: CompletionRule) -> Words:

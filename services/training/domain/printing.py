@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import date
 
 from services.training.domain.certificates import Certificate, Holder
-from services.training.domain.referral_wording import MONTHS_EN, MONTHS_ID
+from shared.wording import MONTHS
 
 LISTED_DAYS_MAX = 4
 """So many session days are named one by one; of more, the first and the last."""
 
-_MONTHS = {"id": MONTHS_ID, "en": MONTHS_EN}
+_MONTHS = {language: [getattr(month, language) for month in MONTHS] for language in ("id", "en")}
 _AND = {"id": "dan", "en": "and"}
 _LEVELS = {
     "basic": ("Tingkat dasar", "Basic level"),

@@ -1,50 +1,14 @@
 """A referral in plain words, Indonesian and English: what a bank is sent, where it stands, what was answered. Pure."""
 
 from datetime import date
-from typing import NamedTuple
 
 from lokal.wilayah import wilayah_name
 
 from services.training.domain.referrals import CORRECTION_DAYS, Answer, Because, ReferralState, Weight
 from shared.clock import day_in_jakarta
 from shared.events.cases import CapitalPacketSent
+from shared.wording import MONTHS, Words
 
-
-class Words(NamedTuple):
-    """The same in Indonesian and in English."""
-
-    id: str
-    en: str
-
-
-MONTHS_ID = (
-    "Januari",
-    "Februari",
-    "Maret",
-    "April",
-    "Mei",
-    "Juni",
-    "Juli",
-    "Agustus",
-    "September",
-    "Oktober",
-    "November",
-    "Desember",
-)
-MONTHS_EN = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
 STATES: dict[ReferralState, Words] = {
     "prepared": Words(
         "Data ini belum dikirim. Periksa dulu; setelah Anda setuju, data persis seperti ini yang dikirim ke bank.",
@@ -94,9 +58,7 @@ NONE = Words("tidak ada", "none")
 
 def day(when: date) -> Words:
     """A day as people write it."""
-    return Words(
-        f"{when.day} {MONTHS_ID[when.month - 1]} {when.year}", f"{when.day} {MONTHS_EN[when.month - 1]} {when.year}"
-    )
+    return Words(*(f"{when.day} {name} {when.year}" for name in MONTHS[when.month - 1]))
 
 
 def rupiah(amount: int) -> str:
