@@ -4,10 +4,9 @@ The result goes to stdout or a file, everything for people to stderr. Exit codes
 verifier found differences, 2 the input cannot be read or the call makes no sense.
 """
 
-import os
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -26,6 +25,7 @@ from services.bazaar.allocation import (
 )
 from services.bazaar.allocation.parties import never_together
 from services.bazaar.allocation.problem import idle_limits
+from shared.command_files import read_bytes, refuse, write_whole
 
 NOTES_SHOWN_MAX = 5
 
@@ -56,11 +56,11 @@ def allocate(
     walked alone where there is no room for all.
     """
     if check and result is None:
-        _refuse("--verify needs two files: lapak allocate --verify PROBLEM RESULT")
+        refuse("--verify needs two files: lapak allocate --verify PROBLEM RESULT")
     if check and output is not None:
-        _refuse("--verify writes nothing; take -o out")
+        refuse("--verify writes nothing; take -o out")
     if not check and result is not None:
-        _refuse(f"to check {result}, add --verify; to write the result there, use -o {result}")
+        refuse(f"to check {result}, add --verify; to write the result there, use -o {result}")
     console = Console(stderr=True)
     read = _read(problem)
     if result is not None:
@@ -80,54 +80,22 @@ def allocate(
     if output is None:
         typer.echo(data, nl=False)
     else:
-        _write(output, data)
+        write_whole(output, data)
     _summarise(console, read, solved)
-
-
-def _refuse(message: str) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(2)
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        _refuse(f"{path}: cannot be read: {error.strerror or error}")
 
 
 def _read(path: Path) -> Problem:
     try:
-        return read_problem(_bytes(path))
+        return read_problem(read_bytes(path))
     except Malformed as error:
-        _refuse(f"{path} is not a problem that can be solved:\n{error}")
+        refuse(f"{path} is not a problem that can be solved:\n{error}")
 
 
 def _read_result(path: Path) -> Result:
     try:
-        return read_result(_bytes(path))
+        return read_result(read_bytes(path))
     except Malformed as error:
-        _refuse(f"{path} is not a result that can be checked:\n{error}")
-
-
-def _write(path: Path, data: bytes) -> None:
-    """The whole file or none of it: written beside the target, then renamed over it."""
-    try:
-        target = path.resolve()
-        if target.exists() and not target.is_file():  # a pipe or a device has no name to take over
-            target.write_bytes(data)
-            return
-        beside = target.with_name(f".{target.name}.{os.getpid()}.part")
-        try:
-            with beside.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(target)
-        finally:
-            beside.unlink(missing_ok=True)
-    except OSError as error:
-        _refuse(f"{path}: cannot be written: {error.strerror or error}")
+        refuse(f"{path} is not a result that can be checked:\n{error}")
 
 
 def _summarise(console: Console, problem: Problem, result: Result) -> None:

@@ -1,31 +1,16 @@
-"""Files that people check: read, or refused with the reason."""
+"""Documents that people check: read, or refused with the reason."""
 
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
-import typer
 from pydantic import BaseModel, ValidationError
 
 from services.bazaar.allocation.malformed import Malformed, parse_json, path
+from shared.command_files import read_bytes, refuse
 
 EXIT_WRONG = 1
-EXIT_NOT_READ = 2
 
 M = TypeVar("M", bound=BaseModel)
-
-
-def refuse(message: str) -> NoReturn:
-    """End the command: what was given cannot be read."""
-    typer.echo(message, err=True)
-    raise typer.Exit(EXIT_NOT_READ)
-
-
-def read_bytes(file: Path) -> bytes:
-    """The bytes of a file."""
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        refuse(f"{file}: cannot be read: {error.strerror or error}")
 
 
 def read_document(file: Path, model: type[M], what: str) -> M:

@@ -7,8 +7,9 @@ import typer
 from rich.console import Console
 
 from services.bazaar.allocation.malformed import Malformed
-from services.bazaar.cli.files import EXIT_WRONG, read_bytes, read_document, refuse
+from services.bazaar.cli.files import EXIT_WRONG, read_document
 from services.bazaar.domain.receipts import Receipt, check_against_problem, check_against_result, check_receipt
+from shared.command_files import read_bytes, refuse
 
 
 def receipt(

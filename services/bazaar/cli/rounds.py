@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from services.bazaar.cli.files import EXIT_NOT_READ, EXIT_WRONG
+from services.bazaar.cli.files import EXIT_WRONG
+from shared.command_files import EXIT_NOT_READ
 
 if TYPE_CHECKING:  # imported when a command runs, so that `lapak --help` is quick
     from services.bazaar.replaying import Replay

@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from services.bazaar.cli.files import EXIT_WRONG, read_document, refuse
+from services.bazaar.cli.files import EXIT_WRONG, read_document
 from services.bazaar.domain.ceremony import PublicCeremony, check_ceremony, commitment_of
+from shared.command_files import refuse
 
 SECRET_BYTES = 32
 

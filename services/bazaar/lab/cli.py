@@ -5,7 +5,7 @@ Exit codes: 0 done, 2 the call makes no sense, a file cannot be read or written,
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -15,6 +15,7 @@ from services.bazaar.allocation import Malformed, read_problem
 from services.bazaar.lab.replay import ROTATIONS, Replayed, replayed
 from services.bazaar.lab.tables import Row, terminal_table, write_tables
 from services.bazaar.lab.titles import TITLES
+from shared.command_files import read_bytes, refuse
 
 OUTCOME_COLUMNS = {
     "policy": "policy",
@@ -88,11 +89,11 @@ def simulate(
 
     policies = _known(policy, list(TITLES))
     if sites > areas:
-        _refuse(f"--sites: {sites} sites need as many areas; there are {areas} (--areas)")
+        refuse(f"--sites: {sites} sites need as many areas; there are {areas} (--areas)")
     if declines + lapses + no_shows > 1:
-        _refuse("--declines, --lapses and --no-shows are shares of the same offers: together at most 1")
+        refuse("--declines, --lapses and --no-shows are shares of the same offers: together at most 1")
     if out is not None and plots and not can_plot():
-        _refuse(MISSING)
+        refuse(MISSING)
     setting = Setting(
         vendors, years, rounds_per_month, areas, sites, booths, vendors_per_rw, applicants_share, founders, declines,
         lapses, no_shows, quickness, seed,
@@ -151,11 +152,9 @@ def replay(
     with _progress(console) as bar:
         for path in bar.track(problems, description="rounds"):
             try:
-                problem = read_problem(path.read_bytes())
-            except OSError as error:
-                _refuse(f"{path}: cannot be read: {error.strerror or error}")
+                problem = read_problem(read_bytes(path))
             except Malformed as error:
-                _refuse(f"{path} is not a problem that can be solved:\n{error}")
+                refuse(f"{path} is not a problem that can be solved:\n{error}")
             found_out += replayed(path.name.removesuffix(".json").removesuffix(".problem"), problem, policies)
     rows = [one.row() for one in found_out]
     Console().print(terminal_table(rows, REPLAY_COLUMNS))
@@ -173,7 +172,7 @@ def replay(
 def _known(wanted: list[str] | None, policies: list[str]) -> list[str]:
     unknown = [name for name in wanted or () if name not in policies]
     if unknown:
-        _refuse(f"--policy: there is no {', '.join(unknown)}; there are {', '.join(policies)}")
+        refuse(f"--policy: there is no {', '.join(unknown)}; there are {', '.join(policies)}")
     return [name for name in policies if wanted is None or name in wanted]
 
 
@@ -195,9 +194,4 @@ class _writing:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, OSError):
-            _refuse(f"{self._out}: cannot be written: {error.strerror or error}")
-
-
-def _refuse(message: str) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(2)
+            refuse(f"{self._out}: cannot be written: {error.strerror or error}")

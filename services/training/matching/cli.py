@@ -5,7 +5,7 @@ found differences, 2 the input cannot be read or the call makes no sense.
 """
 
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from services.training.matching import Malformed, Problem, Result, read_problem, read_result, result_to_json, verify
+from shared.command_files import read_bytes, refuse, write_whole
 
 app = typer.Typer(add_completion=False, help="Matching vendors to mentors, the best there is, with its proof.")
 
@@ -45,9 +46,9 @@ def match(
     the solver, which believes nothing but the prices that prove it best, and every difference is printed.
     """
     if check != (result is not None):
-        _refuse("--verify and a second file belong together: lapak match --verify PROBLEM RESULT")
+        refuse("--verify and a second file belong together: lapak match --verify PROBLEM RESULT")
     if check and output is not None:
-        _refuse("--verify writes nothing; take -o out")
+        refuse("--verify writes nothing; take -o out")
     console = Console(stderr=True)
     read = _read(problem)
     if result is not None:
@@ -69,37 +70,22 @@ def match(
     if output is None:
         typer.echo(data, nl=False)
     else:
-        try:
-            output.write_bytes(data)
-        except OSError as error:
-            _refuse(f"{output}: cannot be written: {error.strerror or error}")
+        write_whole(output, data)
     _summarise(console, read, solved)
-
-
-def _refuse(message: str) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(2)
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        _refuse(f"{path}: cannot be read: {error.strerror or error}")
 
 
 def _read(path: Path) -> Problem:
     try:
-        return read_problem(_bytes(path))
+        return read_problem(read_bytes(path))
     except Malformed as error:
-        _refuse(f"{path} is not a problem that can be solved:\n{error}")
+        refuse(f"{path} is not a problem that can be solved:\n{error}")
 
 
 def _read_result(path: Path) -> Result:
     try:
-        return read_result(_bytes(path))
+        return read_result(read_bytes(path))
     except Malformed as error:
-        _refuse(f"{path} is not a result that can be checked:\n{error}")
+        refuse(f"{path} is not a result that can be checked:\n{error}")
 
 
 def _summarise(console: Console, problem: Problem, result: Result) -> None:
