@@ -20,7 +20,7 @@ from services.training.domain.mentoring import (
     TakeMentor,
     WishMentoring,
 )
-from services.training.domain.mentors import KnownArea
+from services.training.domain.values import KnownArea
 from services.training.handlers import assignments as handlers
 from services.training.handlers import mentoring
 from services.training.store import assignments as store

@@ -12,11 +12,11 @@ from services.training.domain.courses import (
     CourseNotFound,
     CourseState,
     DescribeCourse,
-    FieldCode,
     ListCourse,
     NameField,
     require_province,
 )
+from services.training.domain.values import FieldCode
 from services.training.handlers import courses as handlers
 from services.training.store import courses as store
 from shared.auth import Caller

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from services.training.api.access import find_own_mentor, require_home, require_not_own
 from services.training.api.mentors import officer_area
 from services.training.domain.groups import AddMembers, AdoptGroup, FosterGroup, GroupUnknown, Member
-from services.training.domain.mentors import KnownArea
+from services.training.domain.values import KnownArea
 from services.training.handlers import groups as handlers
 from services.training.store import groups as store
 from services.training.store.groups import GroupFilter

@@ -21,11 +21,12 @@ from services.training.domain.matchings import (
     Pair,
     PairState,
 )
-from services.training.domain.mentors import KnownArea
+from services.training.domain.values import KnownArea
 from services.training.handlers import matchings as handlers
 from services.training.matching.reasons import explain
 from services.training.matching.steps import Change
 from services.training.solving import solve_apart
+from services.training.store import courses
 from services.training.store import matchings as store
 from shared import families
 from shared.auth import Caller
@@ -227,7 +228,8 @@ async def explain_pair(edge: EdgeDep, matching_id: UUID, vendor_id: UUID) -> dic
         if matching is None or pair is None or not (officer or matching.state in ("publishing", "published")):
             raise MatchingNotFound("No matching with this id is about this vendor.", matching_id=str(matching_id))
         documents = await store.find_documents(conn, matching_id)
-    found = await asyncio.to_thread(explain, documents.problem, documents.result, pair.name)
+        names = {one["field"]: (one["name_id"], one["name_en"]) for one in await courses.find_fields(conn)}
+    found = await asyncio.to_thread(explain, documents.problem, documents.result, pair.name, names)
     if not officer:
         del found["others"]
     return {**_pair_view(pair).model_dump(), "why": found}

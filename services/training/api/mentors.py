@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field
 
 from services.training.api.access import find_own_mentor, require_not_own
 from services.training.domain.assignments import MentorNotFound
-from services.training.domain.mentors import FieldCode, Funding, KnownArea, ListMentor, Mentor, MentorKind
+from services.training.domain.mentors import Funding, ListMentor, Mentor, MentorKind
+from services.training.domain.values import FieldCode, KnownArea
 from services.training.handlers import mentors as handlers
 from services.training.store import mentors as store
 from services.training.store.mentors import MentorFilter

@@ -9,8 +9,7 @@ from pydantic import BaseModel
 
 from services.training.api.courses import Code
 from services.training.domain.classes import ClassState
-from services.training.domain.courses import CourseNotFound, FieldCode
-from services.training.domain.mentors import KnownArea
+from services.training.domain.courses import CourseNotFound
 from services.training.domain.providers import (
     Candidate,
     DescribeProvider,
@@ -21,6 +20,7 @@ from services.training.domain.providers import (
     ProviderState,
     Unfit,
 )
+from services.training.domain.values import FieldCode, KnownArea
 from services.training.handlers import providers as handlers
 from services.training.store import courses
 from services.training.store import providers as store

@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field
 
 from services.training.api.access import find_own_mentor
 from services.training.api.mentors import officer_area
-from services.training.domain.mentors import KnownArea, MentorKind
+from services.training.domain.mentors import MentorKind
+from services.training.domain.values import KnownArea
 from services.training.domain.visits import OVERDUE_DAYS
 from services.training.store import reach as store
 from services.training.store.reach import Overdue, OverdueFilter, Reach, ReachFilter

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from services.training.api.access import find_own_mentor, require_home, require_not_own
 from services.training.api.mentors import officer_area
-from services.training.domain.mentors import KnownArea
+from services.training.domain.values import KnownArea
 from services.training.domain.visits import (
     NEXT_ACTIONS,
     CorrectVisit,

@@ -163,7 +163,7 @@ def give(
     if not seat_secured and room.free < 1:
         raise MentorFull(
             f"The mentor has {room.held} of {room.load_max} vendors"
-            + (f", and {room.promised} more are on their way to it" if room.promised else "")
+            + (f", and {room.promised} more on the way to it" if room.promised else "")
             + "; choose another, or raise its limit.",
             mentor_id=str(room.mentor_id),
             held=room.held,

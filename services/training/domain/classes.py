@@ -9,7 +9,6 @@ from datetime import date, datetime, time
 from typing import Annotated, Literal, Self, TypeAlias
 from uuid import UUID
 
-from lokal import wilayah
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -23,10 +22,11 @@ from pydantic import (
 
 from services.training.domain.completion import COMPLETION_RULE
 from services.training.domain.courses import Course, CourseCode
+from services.training.domain.values import KnownArea
 from shared.clock import JAKARTA
 from shared.errors import NotFound, Refused
 from shared.events.training import ClassDrafted, ClassFinished, ClassOpened
-from shared.events.values import AreaCode, CategoryCode
+from shared.events.values import CategoryCode
 
 DAYS_PER_CLASS_MAX = 60
 PLACES_PER_CLASS_MAX = 1_000
@@ -72,12 +72,6 @@ class AttendanceMissing(Refused):
     """Finishing would judge people by sessions whose attendance nobody took."""
 
     code = "attendance-missing"
-
-
-def _known_area(code: str) -> str:
-    if wilayah.wilayah_name(code) is None:
-        raise ValueError("is not an official area code, for example 31.71.02")
-    return code
 
 
 def session_days(days: list[date]) -> list[date]:
@@ -139,7 +133,7 @@ class OpenClass(BaseModel):
     draft: bool = False
     course: CourseCode
     title: Title
-    area: Annotated[AreaCode, AfterValidator(_known_area)]
+    area: KnownArea
     days: Days = Field(default=[], validate_default=True)
     places: int = Field(default=PLACES_DEFAULT, ge=1, le=PLACES_PER_CLASS_MAX)
     kind: ClassKind = "venue"

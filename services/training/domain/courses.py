@@ -10,6 +10,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from services.training.domain.values import FieldCode, Name
 from shared.errors import Forbidden, NotFound, Refused
 from shared.events.training import CourseListed, CourseWithdrawn
 
@@ -23,10 +24,6 @@ AREA_LENGTHS: Mapping["CourseLevel", int] = {"basic": len("31.71.02"), "advanced
 CourseLevel: TypeAlias = Literal["basic", "advanced"]
 CourseState: TypeAlias = Literal["listed", "withdrawn"]
 CourseCode = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
-FieldCode = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
-Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
-]
 
 
 class CourseNotFound(NotFound):

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from services.training.domain.areas import covers
 from services.training.domain.assignments import MentorElsewhere, Room, require_listed
-from services.training.domain.mentors import FieldCode, KnownArea
+from services.training.domain.values import FieldCode, KnownArea
 from shared.errors import NotFound, Refused
 
 MEMBERS_MAX = 200

@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.training.domain.areas import covers
-from services.training.domain.mentors import KnownArea
+from services.training.domain.values import KnownArea
 from services.training.matching.problem import Mentor, Vendor, Weights, problem_to_json
 from services.training.matching.steps import Change
 from shared.errors import NotFound, Refused

@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.training.domain.assignments import Kind, Reason
-from services.training.domain.mentors import FieldCode
+from services.training.domain.values import FieldCode
 from shared.errors import NotFound, Refused
 from shared.events.values import Language
 

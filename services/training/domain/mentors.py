@@ -4,18 +4,17 @@ angkat, DOMAIN E4). Their names travel on a card and nowhere else.
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Annotated, Any, Literal, NamedTuple, Self, TypeAlias
+from typing import Annotated, Literal, NamedTuple, Self, TypeAlias
 from uuid import UUID
 
-import lokal
-from lokal import wilayah
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from services.training.domain.assignments import MentorGone
+from services.training.domain.values import Account, Email, FieldCode, KnownArea, Name, Phone, each_once
 from shared.errors import Refused
 from shared.events.mentoring import MentorListed, MentorWithdrawn
 from shared.events.training import OrganisationCard
-from shared.events.values import AgencyCode, AreaCode, Language
+from shared.events.values import AgencyCode, Language
 
 AREAS_MAX = 60
 FIELDS_MAX = 30
@@ -44,35 +43,6 @@ class KindChanged(Refused):
     code = "mentor-kind-stays"
 
 
-def _known_area(code: str) -> str:
-    if wilayah.wilayah_name(code) is None:
-        raise ValueError("is not an official area code, for example 31.71.02")
-    return code
-
-
-def _once(values: list[Any]) -> list[Any]:
-    if len(set(values)) < len(values):
-        raise ValueError("names one twice")
-    return sorted(values)
-
-
-def _phone(text: str) -> str:
-    info = lokal.parse_phone(text)
-    if info is None or info.e164 is None:
-        raise ValueError("is no Indonesian phone number, for example 081234567890")
-    return str(info.e164)
-
-
-KnownArea = Annotated[AreaCode, AfterValidator(_known_area)]
-FieldCode = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
-Account = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]+$", max_length=200)]
-PersonName = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
-]
-Phone = Annotated[str, StringConstraints(max_length=40), AfterValidator(_phone)]
-Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=254)]
-
-
 class ListMentor(BaseModel):
     """A mentor's entry as an officer writes it; the whole of it again where it changes.
 
@@ -82,12 +52,12 @@ class ListMentor(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: MentorKind
-    name: PersonName
-    areas: Annotated[list[KnownArea], Field(min_length=1, max_length=AREAS_MAX), AfterValidator(_once)]
-    fields: Annotated[list[FieldCode], Field(max_length=FIELDS_MAX), AfterValidator(_once)] = Field(
+    name: Name
+    areas: Annotated[list[KnownArea], Field(min_length=1, max_length=AREAS_MAX), AfterValidator(each_once)]
+    fields: Annotated[list[FieldCode], Field(max_length=FIELDS_MAX), AfterValidator(each_once)] = Field(
         default_factory=list, description="Fields of competence, codes as those of courses; none: general"
     )
-    languages: Annotated[list[Language], Field(min_length=1), AfterValidator(_once)] = ["id"]
+    languages: Annotated[list[Language], Field(min_length=1), AfterValidator(each_once)] = ["id"]
     load_max: int = Field(strict=True, ge=0, le=LOAD_MAX)
     funding: Funding | None = Field(default=None, description="Employed: APBD unless said; foster: always NON_APBD")
     agency: AgencyCode | None = None

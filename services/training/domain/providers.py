@@ -15,8 +15,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from services.training.domain.agreements import Agreement, last_day
 from services.training.domain.areas import covers
-from services.training.domain.courses import FieldCode, FieldUnknown, Name
-from services.training.domain.mentors import Account, Email, KnownArea, Phone
+from services.training.domain.courses import FieldUnknown
+from services.training.domain.values import Account, Email, FieldCode, KnownArea, Name, Phone
 from shared.errors import NotFound, Refused
 from shared.events.training import OrganisationCard, ProviderListed, ProviderWithdrawn
 from shared.events.values import Language
