@@ -204,11 +204,12 @@ async def test_digests_are_over_sorted_lines_of_what_others_copy(registry: Regis
     assert ok(await registry.get("/v1/sources", token=registry.of("operator"))) == {
         "vendors": {"count": 2, "sha256": hashlib.sha256(vendors.encode()).hexdigest()},
         "contacts": {"count": 2, "sha256": hashlib.sha256(contacts.encode()).hexdigest()},
+        "indicators": {"count": 0, "sha256": hashlib.sha256(b"").hexdigest()},
     }
 
 
 async def test_digests_of_nothing_are_those_of_nothing(registry: Registry) -> None:
     empty = {"count": 0, "sha256": hashlib.sha256(b"").hexdigest()}
     answer = ok(await registry.get("/v1/sources", token=registry.of("operator")))
-    assert answer == {"vendors": empty, "contacts": empty}
+    assert answer == {"vendors": empty, "contacts": empty, "indicators": empty}
     assert (await registry.get("/v1/sources")).status_code == 403

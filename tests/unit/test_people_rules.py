@@ -19,7 +19,7 @@ from services.notify.domain import Cause, Draft, told_once
 from services.notify.plans import Lane
 from services.training.domain import classes as training
 from services.training.domain.classes import OpenClass
-from services.training.domain.enrolments import enrol
+from services.training.domain.enrolments import About, enrol
 from shared.events.bazaar import ApplicationWithdrawn, BoothDeclined
 from shared.families import persons
 from tests.unit.bazaar import CLOSING, DAYS, NOW, RESPOND_BY, a_bazaar, a_site, a_vendor, an_application, an_offer
@@ -168,7 +168,8 @@ def test_one_person_gets_one_place_however_many_of_its_ids_ask() -> None:
     ids = [ONE, TWO, THREE]
 
     def ask(persons: Mapping[UUID, UUID]) -> list[UUID]:
-        outcome = enrol(a_class, 0, ids, ids, {}, today=date(2023, 3, 1), by_officer=True, persons=persons)
+        about = About(known=frozenset(ids), persons=persons)
+        outcome = enrol(a_class, 0, ids, about, today=date(2023, 3, 1), by_officer=True)
         assert {one.code for one in outcome.refused} <= {"already-enrolled"}
         return [event.vendor_id for event in outcome.enrolled]
 

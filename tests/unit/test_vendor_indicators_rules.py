@@ -175,6 +175,7 @@ def test_a_report_is_told_with_whether_it_waits_for_an_answer() -> None:
         "assets_rupiah": None,
         "workers": 2,
         "entered_by": "mentor",
+        "entered_at": "2023-03-01T00:00:00Z",
         "queried": True,
     }
 
