@@ -30,6 +30,7 @@ from shared.tickets_cli import app as ticket
 __all__ = ["main"]
 
 DATABASE_WAIT_SECONDS = 60
+ROLES = ("vendor", "officer", "registrar", "mentor", "provider", "bank", "service", "operator")
 
 app = typer.Typer(
     name="lapak",
@@ -140,7 +141,7 @@ def token(
     subject: Annotated[str, typer.Argument(help="Who the token is for, for example officer-1.")],
     role: Annotated[
         list[str],
-        typer.Option(help="vendor, officer, registrar, mentor, provider, service or operator; may be repeated."),
+        typer.Option(help=f"{', '.join(ROLES[:-1])} or {ROLES[-1]}; may be repeated."),
     ],
     area: Annotated[str | None, typer.Option(help="Area of an officer, for example 31.71 (Central Jakarta).")] = None,
     vendor_id: Annotated[str | None, typer.Option(help="The vendor a vendor's token speaks for.")] = None,
@@ -155,10 +156,9 @@ def token(
     from shared.auth import LocalIssuer
     from shared.events.values import AreaCode
 
-    known = ("vendor", "officer", "registrar", "mentor", "provider", "service", "operator")
-    unknown = set(role) - set(known)
+    unknown = set(role) - set(ROLES)
     if unknown:
-        console.print(f"--role: no role {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+        console.print(f"--role: no role {', '.join(sorted(unknown))}; there are {', '.join(ROLES)}")
         raise typer.Exit(2)
     if not keys.exists():
         console.print(f"--keys: {keys} is not there; `make up` creates it")

@@ -87,7 +87,7 @@ PLANS: Mapping[type[Event], Plan] = {
     training.CertificateRevoked: Plan("certificate-revoked", Lane.PERSONAL, ("title", "number", "reason")),
     training.CapitalReferralMoved: Plan("capital-referral-moved", Lane.PERSONAL, ("bank", "state")),
     mentoring.MentorAssigned: Plan(
-        "mentor-assigned", Lane.PERSONAL, ("mentor_id", "kind", "previous_mentor_id"), party="mentor_id"
+        "mentor-assigned", Lane.PERSONAL, ("mentor_id", "kind", "by", "previous_mentor_id"), party="mentor_id"
     ),
     mentoring.MentorUnassigned: Plan(
         "mentor-unassigned",

@@ -123,9 +123,7 @@ def _columns(headings: Sequence[str]) -> _Columns:
     folded = [fold(heading) for heading in headings]
     known = {field: at for field, at in FIELDS.columns(headings).items() if field in HEADINGS}
     days = {at: day for at, heading in enumerate(headings) if (day := read_day(heading)) is not None}
-    twice = sorted(
-        {name for name in folded if name and folded.count(name) > 1 and folded.index(name) in known.values()}
-    )
+    twice = sorted(name for name, times in Counter(folded).items() if times > 1 and name in used)
     if twice or len(set(days.values())) < len(days):
         raise AttendanceSheetRefused("Two columns stand under one heading; rename or remove one.", headings=twice)
     if not known.keys() & {"vendor_id", "number"} or not (days or known.keys() >= {"day", "present"}):

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from services.vendor.domain.erasure import Receipt
 from services.vendor.domain.indicators import Figures
-from services.vendor.domain.programme import CapitalReferral, CaseNews, CaseState, Place
+from services.vendor.domain.programme import CapitalReferral, CaseNews, CaseState, MentorNews, Place
 from services.vendor.domain.progress import FOLLOWED, read
 from services.vendor.domain.registration import Registered, Registration, RegistrationInvalid
 from services.vendor.handlers import erasure, programme, progress, visits
@@ -18,7 +18,7 @@ from shared.crypto import Sealer
 from shared.db import Connection
 from shared.events.cases import HelpCaseClosed, HelpCaseEvent, HelpCaseMoved, HelpCaseOpened
 from shared.events.envelope import Envelope, Message
-from shared.events.mentoring import VisitLogged, VisitStruck
+from shared.events.mentoring import MentorAssigned, MentorUnassigned, VisitLogged, VisitStruck
 from shared.events.rights import BazaarDataErased, NotifyDataErased, TrainingDataErased
 from shared.events.training import (
     CapitalReferralMoved,
@@ -56,6 +56,8 @@ def subscriptions(sealer: Sealer) -> list[Subscription]:
                 TrainingWithdrawn: on_withdrawn,
                 TrainingClassCancelled: on_class_cancelled,
                 CapitalReferralMoved: on_capital_moved,
+                MentorAssigned: _remembered(on_mentors),
+                MentorUnassigned: _remembered(on_mentors),
                 VisitLogged: _remembered(on_visits),
                 VisitStruck: _remembered(on_visits),
                 HelpCaseOpened: _remembered(on_case),
@@ -188,6 +190,27 @@ def _became(event: HelpCaseEvent) -> CaseState:
     if isinstance(event, HelpCaseClosed):
         return event.outcome
     return event.state if isinstance(event, HelpCaseMoved) else "opened"
+
+
+PARTED_FOR_GOOD: dict[str, MentorNews] = {"graduated": "graduated", "vendor-left": "left"}
+
+
+async def on_mentors(
+    conn: Connection, run: Sequence[Received[MentorAssigned | MentorUnassigned]], now: datetime
+) -> None:
+    """Vendors have mentors, graduated from them or left them: P3 follows. Parted otherwise, they wait for the next.
+
+    A foster mentor stands beside: whom one adopted did not ask for P3, and may still.
+    """
+    news: list[tuple[UUID, MentorNews]] = []
+    for one in run:
+        if one.body.kind == "foster":
+            continue
+        if isinstance(one.body, MentorAssigned):
+            news.append((one.body.vendor_id, "given"))
+        elif one.body.because in PARTED_FOR_GOOD:
+            news.append((one.body.vendor_id, PARTED_FOR_GOOD[one.body.because]))
+    _say_skipped(await programme.follow_mentors(conn, news, now=now))
 
 
 async def on_visits(conn: Connection, run: Sequence[Received[VisitLogged | VisitStruck]], now: datetime) -> None:

@@ -4,13 +4,15 @@ import asyncio
 import io
 import json
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 import zxingcpp
 from PIL import Image
 from typer.testing import CliRunner
 
-from services.bazaar.handlers.tickets import ISSUE
+from services.bazaar.handlers.tickets import ISSUE, issue
+from services.bazaar.store.applications import lock_application
 from services.bazaar.store.tickets import SEALED_TICKET_KEYS
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
@@ -121,6 +123,21 @@ async def test_private_keys_are_sealed_at_rest_and_sealed_anew_with_the_others(f
         after = await conn.fetchval("SELECT sealed FROM ticket_key")
     assert newer.key_id(after) == "newer"
     assert newer.open(after, before["id"].bytes) == fair.sealer.open(before["sealed"], before["id"].bytes)
+
+
+async def test_whoever_holds_an_application_asks_for_its_ticket_while_the_timer_waits_for_it(fair: Fair) -> None:
+    day = await open_day(fair, booths=1, applicants=1)
+    application_id = UUID(day.confirmed[0])
+    async with fair.database.transaction() as conn:
+        await issue(conn, [await lock_application(conn, application_id)], now=fair.clock.now())
+    async with fair.database.transaction() as conn:
+        held = await lock_application(conn, application_id)
+        working_off = asyncio.create_task(issue_tickets(fair))
+        done, _ = await asyncio.wait([working_off], timeout=0.2)
+        assert not done
+        await asyncio.wait_for(issue(conn, [held], now=fair.clock.now()), 0.5)
+    assert await working_off == 2
+    assert len(await fair.published("TicketIssued")) == 1
 
 
 async def test_two_who_make_the_first_ticket_at_once_use_one_key(fair: Fair) -> None:

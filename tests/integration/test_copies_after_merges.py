@@ -11,9 +11,11 @@ from aiokafka import ConsumerRecord
 from services.bazaar.consumers import SUBSCRIPTIONS as BAZAAR
 from services.bazaar.store.vendors import fingerprint_projections
 from services.training.consumers import SUBSCRIPTIONS as TRAINING
+from services.training.store.figures import digest_figures
 from services.training.store.registry import digest_vendors
 from services.vendor.app import create
 from services.vendor.store import vendors
+from services.vendor.store.indicators import digest_indicators
 from shared.auth import LocalIssuer
 from shared.consume import Consumer
 from shared.crypto import Sealer
@@ -22,6 +24,16 @@ from shared.events.envelope import Envelope, write_headers
 from shared.events.vendor import VendorEvent
 from tests.conftest import StandingClock
 from tests.integration.vendor import PENJARINGAN, MakeDatabase, Registry, Serve, ok
+
+STEPS = (
+    "SELECT DISTINCT ON (vendor_id, service) vendor_id, service, state, nth FROM enrolment_step ORDER BY 1, 2, nth DESC"
+)
+STEPS_COPIED = "SELECT vendor_id, service, state, step FROM programme_enrolment ORDER BY 1, 2"
+CONSENTS = (
+    "SELECT DISTINCT ON (vendor_id) vendor_id, given FROM consent WHERE purpose = 'capital-referral' "
+    "ORDER BY 1, at DESC, consent_id DESC"
+)
+CONSENTS_COPIED = "SELECT vendor_id, given FROM capital_consent ORDER BY 1"
 
 
 class Copies:
@@ -68,11 +80,16 @@ class Copies:
                 assert await conn.fetchval("SELECT count(*) FROM dead_letter") == 0
         async with self.registry.database.read() as conn:
             source = await vendors.digest_vendors(conn)
+            figures = await digest_indicators(conn)
+            told = [[tuple(row) for row in await conn.fetch(query)] for query in (STEPS, CONSENTS)]
         async with self.bazaar.read() as conn:
             bazaar = (await fingerprint_projections(conn))["vendors"]
         async with self.training.read() as conn:
             training = await digest_vendors(conn)
+            assert await digest_figures(conn) == figures
+            copied = [[tuple(row) for row in await conn.fetch(query)] for query in (STEPS_COPIED, CONSENTS_COPIED)]
         assert (bazaar["count"], bazaar["sha256"]) == training == (source.count, source.sha256)
+        assert copied == told
         return source.sha256
 
     async def families(self) -> list[list[Any]]:
@@ -146,3 +163,28 @@ async def test_merges_into_each_other_leave_every_copy_as_before_in_whichever_or
         await undo(copies, made[number])
         await copies.agree()
     assert await copies.agree() == before
+
+
+async def test_figures_services_and_consents_are_copied_through_a_merge_and_its_undoing(copies: Copies) -> None:
+    registry = copies.registry
+    one, other = [await registry.register(number) for number in (1, 2)]
+
+    async def say(vendor_id: UUID, turnover: int, *, consent: bool, service: str, act: str = "ask") -> None:
+        own = registry.vendor(vendor_id)
+        figures = {"month": "2023-01", "turnover_rupiah": turnover, "workers": 2}
+        ok(await registry.post(f"/v1/vendors/{vendor_id}/indicators", figures, token=own), 201)
+        said = {"purpose": "capital-referral", "given": consent, **({"text_version": 1} if consent else {})}
+        ok(await registry.post(f"/v1/vendors/{vendor_id}/consents", said, token=own))
+        ok(await registry.post(f"/v1/vendors/{vendor_id}/programme/{service}/{act}", {}))
+
+    await say(one, 5_000_000, consent=True, service="P3")
+    await say(other, 6_000_000, consent=True, service="P4")
+    await copies.agree()
+    merge_id = await merge(copies, one, other)
+    await copies.agree()
+    await say(one, 7_000_000, consent=False, service="P5")
+    await copies.agree()
+    await undo(copies, merge_id)
+    await copies.agree()
+    await say(other, 8_000_000, consent=False, service="P4", act="leave")
+    await copies.agree()

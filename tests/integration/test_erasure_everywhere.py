@@ -329,6 +329,8 @@ async def live_through_everything(world: World) -> tuple[UUID, UUID]:
     attended = {"day": today.isoformat(), "vendor_ids": [str(one)]}
     await world.call("training", f"/v1/classes/{class_id}/attendance", attended)
     await world.call("training", f"/v1/classes/{class_id}/finish")
+    await be_accompanied(world, one, own)
+    await learn_and_graduate(world, one, own)
     await until(lambda: world.value("bazaar", "SELECT 1 FROM completion WHERE vendor_id = $1", one), 30)
     bazaar = {
         "name": "Bazar Jakpreneur",
@@ -404,6 +406,127 @@ async def have_a_booth(world: World, vendor_id: UUID, own: str, described: dict[
     await until(lambda: world.value("bazaar", "SELECT count(*) FROM ticket"), 30)
 
 
+async def be_accompanied(world: World, vendor_id: UUID, own: str) -> None:
+    """A mentor is given to her, visits her and is matched to her; so does a foster mentor; she is not content, needs
+    help, and asks a bank. What is written names her.
+    """
+    name, street = PERSONAL["new name"], PERSONAL["new street"]
+    described = {"name": "Rina", "areas": ["31.71"], "fields": ["kuliner"], "load_max": 9}
+    employed = {**described, "kind": "employed", "agency": "ppkukm"}
+    mentor = (await world.call("training", "/v1/mentors", employed, status=201))["mentor_id"]
+    mentoring = f"/v1/trainees/{vendor_id}"
+    await world.call("training", f"{mentoring}/mentors", {"mentor_id": mentor, "reason": "language"})
+    wishes = {"fields": ["kuliner"], "language": "id"}
+    await world.client.post(**_as_her(world, own, f"{mentoring}/mentoring-wishes", wishes))
+    visited = {"visited_on": day_in_jakarta(datetime.now(UTC)).isoformat(), "mode": "visit", "note": f"Ibu {name}"}
+    visit = {**visited, "vendor_id": str(vendor_id), "mentor_id": mentor, "reference": name.replace(" ", "-")}
+    visit_id = (await world.call("training", "/v1/visits", visit, status=201))["visit_id"]
+    await world.call("training", f"/v1/visits/{visit_id}/correct", {**visited, "note": f"Di {street}"})
+    await world.call("training", f"{mentoring}/mentor-requests", {"reason": "distance"}, token=own, status=201)
+    foster = {**described, "kind": "foster"}
+    other = (await world.call("training", "/v1/mentors", foster, status=201))["mentor_id"]
+    group = {"area": "31.71", "members_max": 5}
+    group_id = (await world.call("training", f"/v1/mentors/{other}/groups", group, status=201))["group_id"]
+    await world.call("training", f"/v1/foster-groups/{group_id}/members", {"vendor_ids": [str(vendor_id)]})
+    matching = (await world.call("training", "/v1/matchings", {"area": KARANG_ANYAR}, status=201))["matching_id"]
+    await world.call("training", f"/v1/matchings/{matching}/publish", status=202)
+    wish = {"service": "P5", "note": f"Saya {name}, {street}"}
+    await world.call("training", f"{mentoring}/cases", wish, token=own, status=201)
+
+    partner = {"code": "bank-uji", "name": "Bank Uji", "kind": "bank"}
+    partner_id = (await world.call("vendor", "/v1/partners", partner, status=201))["partner_id"]
+    days = [(datetime.now(UTC) + timedelta(days=n)).date().isoformat() for n in (-9, 99)]
+    agreement = {"area": "31", "valid_from": days[0], "valid_until": days[1], "topics": ["capital"]}
+    await world.call("vendor", f"/v1/partners/{partner_id}/agreements", agreement, status=201)
+    consent = {"purpose": "capital-referral", "given": True, "text_version": 1}
+    await world.call("vendor", f"/v1/vendors/{vendor_id}/consents", consent, token=own)
+    for known in ("SELECT 1 FROM partner_agreement", "SELECT 1 FROM capital_consent"):
+        await until(lambda known=known: world.value("training", known), 30)  # type: ignore[misc]  # the loop's own
+    path = f"{mentoring}/capital-referrals"
+    made = await world.call("training", path, {"bank": "bank-uji"}, token=own, status=201)
+    packet = {"packet_sha256": made["packet_sha256"]}
+    await world.call("training", f"/v1/capital-referrals/{made['referral_id']}/send", packet, token=own)
+
+
+def _as_her(world: World, own: str, path: str, body: Any) -> dict[str, Any]:
+    """A POST to training that answers with nothing."""
+    headers = {"Authorization": f"Bearer {own}", "Idempotency-Key": str(uuid4())}
+    return {"url": f"{world.urls['training']}{path}", "json": body, "headers": headers}
+
+
+async def learn_and_graduate(world: World, vendor_id: UUID, own: str) -> None:
+    """She has a certificate, a ticket, a place in line, a request; she is no graduate and objects in her own words."""
+    neighbour = await world.value("vendor", "SELECT vendor_id FROM vendor WHERE name = 'Tetangga'")
+    days = [(datetime.now(UTC) + timedelta(days=n)).date().isoformat() for n in (40, 41)]
+    for code in ("uji-satu", "uji-dua", "uji-tiga"):
+        names = {"name_id": code, "name_en": code, "level": "basic", "field": "kuliner", "sessions": 2}
+        await world.call("training", "/v1/courses", {"course": code, **names}, status=201)
+    for code, people in (("uji-satu", [vendor_id]), ("uji-dua", [neighbour, vendor_id])):
+        opened = {"course": code, "title": code, "area": "31.71.02", "days": days, "places": 1}
+        class_id = (await world.call("training", "/v1/classes", opened, status=201))["class_id"]
+        wish = {"vendor_ids": list(map(str, people)), "waitlist": True}
+        await world.call("training", f"/v1/classes/{class_id}/enrolments", wish)
+    path = f"/v1/trainees/{vendor_id}/course-requests"
+    await world.call("training", path, {"course": "uji-tiga"}, token=own, status=201)
+
+    document = {
+        "months": 3,
+        "late_months": 3,
+        "conditions": [{"kind": "least", "measure": "turnover_rupiah", "at_least": 1}],
+    }
+    today = day_in_jakarta(datetime.now(UTC))
+    titles = {"title_id": "Naik kelas", "title_en": "Graduation"}
+    criteria = {"name": "naik-kelas", "version": 2, "effective_on": today.isoformat(), **titles, "document": document}
+    await world.call("training", "/v1/graduation/criteria", criteria, status=201)
+    month = today.replace(day=1)
+    for _ in range(3):
+        month = (month - timedelta(days=1)).replace(day=1)
+        figures = {"month": f"{month:%Y-%m}", "turnover_rupiah": 4_500_000}
+        await world.call("vendor", f"/v1/vendors/{vendor_id}/indicators", figures, token=own, status=201)
+    for waits in ("candidacy", "certificate", "class_ticket"):
+        one = f"SELECT 1 FROM {waits} WHERE vendor_id = $1"  # noqa: S608 - a constant
+        await until(lambda one=one: world.value("training", one, vendor_id), 30)  # type: ignore[misc]  # the loop's own
+    candidacy_id = await world.value("training", "SELECT candidacy_id FROM candidacy")
+    path = f"/v1/graduation/candidacies/{candidacy_id}"
+    decision = {"graduated": False, "reason": "not-lasting"}
+    seen = (await world.get("training", path, own))["evidence_sha256"]
+    # whoever logged a visit of hers does not decide, and whoever decided does not answer
+    decider, another = world.token(["officer"], area="31"), world.token(["officer", "operator"], area="31")
+    await world.call("training", f"{path}/decide", {**decision, "evidence_sha256": seen}, token=decider)
+    words = {"text": f"Saya {PERSONAL['new name']}, mohon ditinjau"}
+    await world.call("training", f"{path}/appeal", words, token=own, status=201)
+    answer = {"upheld": False, "answer": f"Ibu {PERSONAL['new name']}, tetap"}
+    await world.call("training", f"{path}/appeal/decide", answer, token=another)
+
+
+TRAINED = (
+    "vendor",
+    "vendor_name",
+    "programme_enrolment",
+    "capital_consent",
+    "capital_referral",
+    "invitation",
+    "course_request",
+    "waiting",
+    "class_ticket",
+    "attendance",
+    "attendance_mark",
+    "booth_day",
+    "indicator",
+    "assignment",
+    "mentoring_wish",
+    "mentor_request",
+    "matching_pair",
+    "foster_member",
+)
+"""Tables of training in which there is a row of hers, and none once she is erased."""
+WRITTEN = """
+SELECT (SELECT count(holder_sealed) FROM certificate) AS names, (SELECT count(note) FROM visit) AS visits,
+    (SELECT count(note) FROM visit_entry) AS entries, (SELECT count(note_sealed) FROM case_act) AS cases,
+    (SELECT count(text_sealed) FROM graduation_appeal) AS appeals,
+    (SELECT count(answer_sealed) FROM graduation_appeal) AS answers, (SELECT count(evidence) FROM candidacy) AS evidence
+"""
+"""What training keeps of her beside figures, in rows that stay."""
 HERS = ("interest", "calendar_link", "storefront", "preorder", "ticket", "sales_link", "first_application")
 """Tables of bazaars in which there is a row of hers, and none once she is erased."""
 
@@ -412,7 +535,23 @@ async def rows_of_hers(world: World) -> dict[str, int]:
     """Rows that only she has, of the bazaars; and what was written and sealed."""
     counted = {name: await world.value("bazaar", f"SELECT count(*) FROM {name}") for name in HERS}  # noqa: S608 - a constant
     sealed = "SELECT count(text_sealed) + count(answer_sealed) FROM appeal"
-    return counted | {"sealed words": await world.value("bazaar", sealed)}
+    conn = await asyncpg.connect(world.dsns["training"])
+    try:
+        for name in TRAINED:
+            # of her neighbour there is a copy, and a place; of nobody else anything
+            rows = f"SELECT count(*) FROM {name} WHERE vendor_id <> ALL($1::uuid[])"  # noqa: S608 - a constant
+            counted[f"training {name}"] = await conn.fetchval(rows, await _others(world))
+        written = await conn.fetchrow(WRITTEN)
+    finally:
+        await conn.close()
+    assert written is not None
+    return counted | {"sealed words": await world.value("bazaar", sealed), **dict(written)}
+
+
+async def _others(world: World) -> list[UUID]:
+    """Everybody but her."""
+    found: list[UUID] = await world.value("vendor", "SELECT array_agg(vendor_id) FROM vendor WHERE name = 'Tetangga'")
+    return found
 
 
 async def statistics(world: World) -> dict[str, Any]:
@@ -421,7 +560,11 @@ async def statistics(world: World) -> dict[str, Any]:
         ("vendor", "SELECT count(*) FROM vendor WHERE merged_into IS NULL AND category = 'food-drink'"),
         ("vendor", f"SELECT count(*) FROM vendor WHERE kelurahan = '{KARANG_ANYAR}' AND merged_into IS NULL"),  # noqa: S608 - a constant
         ("vendor", "SELECT count(*) FROM issue WHERE category = 'licensing'"),
-        ("training", "SELECT count(*) FROM enrolment"),
+        ("training", "SELECT count(*) FROM enrolment WHERE result IS NOT NULL"),
+        ("training", "SELECT count(*) FROM certificate WHERE revoked_at IS NULL"),
+        ("training", "SELECT count(*) FROM visit WHERE state = 'logged'"),
+        ("training", "SELECT count(*) FROM help_case WHERE service = 'P5'"),
+        ("training", "SELECT count(*) FROM candidacy WHERE state = 'declined'"),
         ("notify", "SELECT count(*) FROM attempt WHERE outcome = 'accepted'"),
     )
     return {f"{service}: {sql}": await world.value(service, sql) for service, sql in counted}
@@ -456,6 +599,7 @@ async def test_an_erased_person_is_found_nowhere(world: World) -> None:
         assert labels <= at_work.get(place, set()), place
     assert all((await rows_of_hers(world)).values()), await rows_of_hers(world)
     assert "bazaar.appeal" not in at_work, "what people write is sealed"
+    assert not {place for place in at_work if place.startswith("training.")}, "all that names her there is sealed"
     assert [path for path in world.files.rglob("*") if path.is_file()]
     assert not {place for place in at_work if place.endswith(".log")}, "a log names her"
     assert not {"nik 0", "nik 1", "nik 2"} & set().union(*(at_work[p] for p in at_work if p != RegisterVendor.topic))

@@ -5,10 +5,13 @@ import base64
 import json
 import os
 import sys
+from uuid import UUID
 
 import pytest
 
 from services.bazaar.keys import COLUMNS as COLUMNS_OF_BAZAARS
+from services.training.app import create as create_training
+from services.training.keys import COLUMNS as COLUMNS_OF_TRAINING
 from services.vendor.app import create
 from services.vendor.keys import COLUMNS, check_index_key
 from shared.auth import LocalIssuer
@@ -16,7 +19,9 @@ from shared.crypto import Sealer, UnknownKey
 from shared.db import open_database
 from shared.service import Platform, StartRefused
 from tests.conftest import SECRET_KEYS, FreshDatabase, StandingClock
+from tests.integration import test_training_doors as training
 from tests.integration.bazaar import KARANG_ANYAR, open_fair
+from tests.integration.training import School
 from tests.integration.vendor import MakeDatabase, Registry, Serve, nik, ok, person
 
 NEW = base64.b64encode(bytes(range(100, 132))).decode()
@@ -175,3 +180,53 @@ async def test_what_bazaars_keep_sealed_is_rotated_every_column_of_it(
     assert Sealer(ONLY_NEW).open(row["why_sealed"], row["request_id"].bytes) == b"Lapangan RW 03 kosong."
     with pytest.raises(UnknownKey):
         Sealer(ONLY_OLD).open(row["why_sealed"], row["request_id"].bytes)
+
+
+OPEN_IN_TRAINING = {
+    ("ticket_key", "public"),
+    ("credential_key", "public"),
+    ("certificate", "face_sha256"),
+    ("matching", "problem"),
+    ("matching", "result"),
+    ("capital_referral", "packet"),
+}
+"""What stands there as bytes and names nobody: keys for everybody, digests, documents in which people bear numbers."""
+OF_MECHANISMS = {"outbox", "dead_letter", "parked_key", "idempotency_key"}
+
+
+async def test_what_training_keeps_sealed_is_rotated_every_column_of_it(
+    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
+) -> None:
+    fresh = await make_database("training")
+    client = serve(create_training, fresh)
+    school = School(fresh.database, client, issuer, clock, sealer)
+    world = training.World(client=client, issuer=issuer, school=school, clock=clock)
+    async with fresh.database.read() as conn:
+        rows = await conn.fetch(
+            "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public' "
+            "AND data_type = 'bytea' AND table_name <> ALL($1::text[])",
+            list(OF_MECHANISMS),
+        )
+    sealed = {tuple(row) for row in rows} - OPEN_IN_TRAINING
+    for table, column in sealed:
+        assert any(f"FROM {table} " in one.select and column in one.select for one in COLUMNS_OF_TRAINING), table
+    assert len(sealed) == len(COLUMNS_OF_TRAINING)
+
+    await training.a_provider(world)
+    await training.certified(world)
+    await training.placed(world)
+    case = await training.helped(world)
+    entry = {**training.COMES_ON, "note": "Lain."}
+    ok(await school.post(f"/v1/visits/{case['visit_id']}/correct", entry))
+    objection = await training.objected(world)
+    path = f"/v1/graduation/candidacies/{objection['candidacy_id']}/appeal/decide"
+    ok(await school.post(path, {"upheld": False, "answer": "Tetap, seperti semula."}))
+    code, said = await rotate(fresh.dsn, BOTH, service="training")
+    assert (code, "test may go" in said) == (0, True), said
+    async with fresh.database.read() as conn:
+        values = {one.name: await conn.fetch(one.select, UUID(int=0), 99) for one in COLUMNS_OF_TRAINING}
+    assert all(values.values()), {name for name, found in values.items() if not found}
+    assert {Sealer(ONLY_NEW).key_id(row["sealed"]) for found in values.values() for row in found} == {"new"}
+    only_new = Sealer(ONLY_NEW)
+    texts = {name: [only_new.open(row["sealed"], row["id"].bytes) for row in found] for name, found in values.items()}
+    assert training.WORDS.encode() in texts["notes of cases"]

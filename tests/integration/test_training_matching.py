@@ -13,6 +13,7 @@ from services.training.handlers import matchings
 from services.training.handlers.assignments import assign, unassign
 from services.training.handlers.matchings import NEWCOMERS, PUBLISH, match_by_timer, put_into_effect
 from services.training.matching import read_problem, read_result, verify
+from services.training.store.trainees import lock_trainees
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.db import Connection
@@ -236,7 +237,8 @@ async def test_wishes_and_language_decide_and_the_reasons_are_told(school: Schoo
     other = f"/v1/matchings/{matching['matching_id']}/pairs/{exporter}"
     assert (await school.get(other, token=school.vendor(cook))).status_code == 403
     seen = ok(await school.get(other))
-    assert seen["why"]["because"][0]["en"] == "Knows what you asked for: export."
+    assert seen["why"]["because"][0]["en"] == "Knows what you asked for: Export."
+    assert seen["why"]["because"][0]["id"] == "Ahli di bidang yang Anda minta: Ekspor."
 
 
 async def test_a_graduate_is_matched_no_more(school: School) -> None:
@@ -510,6 +512,20 @@ async def test_of_two_mentors_a_person_keeps_one_when_registrations_are_merged(s
     await gapless(school)
 
 
+async def test_a_mentor_that_was_another_id_s_is_told_to_have_left_that_id(school: School) -> None:
+    """Who keeps mentors by id (the registry does) must not go on showing two, now or when they are parted again."""
+    first, second = await mentor(school), await mentor(school)
+    one, other = await members(school, 2)
+    await give(school, one, first)
+    await school.hear((VendorMerged(vendor_id=one, into=other, merge_id=new_id()), 3))
+    await give(school, other, second)
+    assert await standing(school) == {other: second}
+    (parted,) = await school.published("MentorUnassigned")
+    assert (parted.key, parted.body["mentor_id"], parted.body["because"]) == (one, str(first), "rematched")
+    assert (await school.published("MentorAssigned"))[-1].body["previous_mentor_id"] == str(first)
+    await gapless(school)
+
+
 async def test_a_merge_and_an_assignment_at_once_leave_one_mentor(school: School) -> None:
     first, second = await mentor(school), await mentor(school)
     for _ in range(5):
@@ -533,6 +549,22 @@ async def test_who_leaves_mentoring_has_no_mentor_any_more(school: School) -> No
     assert await standing(school) == {other: only}
     (parted,) = await school.published("MentorUnassigned")
     assert (parted.key, parted.body["because"]) == (one, "vendor-left")
+
+
+async def test_a_batch_about_several_services_locks_people_in_the_order_of_ids(school: School) -> None:
+    low, high = sorted(await members(school, 2))
+    batch = [
+        (EnrolmentChanged(vendor_id=high, service="P4", state="asked"), 3),
+        (EnrolmentChanged(vendor_id=low, service="P3", state="left"), 3),
+    ]
+    async with school.database.transaction() as conn:
+        await lock_trainees(conn, [low])
+        hearing = asyncio.create_task(school.hear(*batch))
+        done, _ = await asyncio.wait([hearing], timeout=0.2)
+        assert not done
+        await asyncio.wait_for(lock_trainees(conn, [high]), 0.5)
+    await hearing
+    assert [event.key for event in await school.published("HelpCaseOpened")] == [high]
 
 
 async def test_an_erased_vendor_leaves_no_trace_of_its_mentors(school: School) -> None:

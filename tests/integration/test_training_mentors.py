@@ -13,6 +13,7 @@ from services.training.handlers.assignments import assign
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.events.rights import VendorErased
+from shared.events.vendor import VendorMerged
 from shared.ids import new_id
 from tests.conftest import StandingClock
 from tests.integration.training import GAMBIR, SAWAH_BESAR, MakeDatabase, School, Serve, moment, ok
@@ -303,6 +304,15 @@ async def test_who_has_the_foster_mentor_already_joins_without_a_second_assignme
     group = await adopt(school, angkat)
     assert (await join(school, group, vendor))["joined"] == [str(vendor)]
     assert len(await school.published("MentorAssigned")) == 1
+
+
+async def test_a_person_joins_once_though_both_of_its_ids_ask(school: School) -> None:
+    angkat = await enter(school, foster())
+    one, other = await school.register(2)
+    await school.hear((VendorMerged(vendor_id=other, into=one, merge_id=new_id()), 2))
+    answer = await join(school, await adopt(school, angkat), one, other)
+    assert answer["joined"] == [str(one)]
+    assert [(r["vendor_id"], r["code"]) for r in answer["refused"]] == [(str(other), "mentor-standing")]
 
 
 async def test_a_group_that_is_given_up_parts_its_members_once(school: School) -> None:

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from services.training.app import create
+from services.training.handlers.assignments import assign
 from services.training.handlers.vendors import erase_vendors
 from services.training.store.classes import lock_class
 from services.training.store.registry import save_addresses
@@ -410,6 +411,46 @@ async def test_people_erased_together_are_locked_as_officers_lock(school: School
         assert set(await lock_trainees(conn, [low, high])) == {low, high}
     await erasing
     assert await rows(school, "enrolment") == []
+
+
+async def test_a_mentor_who_is_erased_is_locked_with_its_vendors_in_the_order_of_ids(
+    school: School, registry: Registry
+) -> None:
+    low, high = sorted(await registry.register(2))
+    body = {"kind": "employed", "name": "Rina Contoh", "agency": "ppkukm", "areas": ["31.71"], "load_max": 9}
+    mentor_id = UUID(ok(await school.post("/v1/mentors", {**body, "fields": []}), 201)["mentor_id"])
+    async with school.database.transaction() as conn:
+        await conn.execute("UPDATE mentor SET vendor_id = $2 WHERE mentor_id = $1", mentor_id, low)
+        await assign(conn, high, mentor_id, kind="employed", by="officer", now=school.clock.now())
+
+    async def erase() -> None:
+        async with school.database.transaction() as conn:
+            await erase_vendors(conn, [erased(low)], now=school.clock.now())
+
+    async with school.database.transaction() as conn:
+        await lock_trainees(conn, [low])
+        erasing = asyncio.create_task(erase())
+        done, _ = await asyncio.wait([erasing], timeout=0.2)
+        assert not done
+        assert set(await lock_trainees(conn, [high])) == {high}
+    await erasing
+    (parted,) = await school.published("MentorUnassigned")
+    assert (parted.key, parted.body["because"]) == (high, "mentor-left")
+
+
+async def test_whatever_is_kept_of_a_person_is_found_by_an_index(school: School) -> None:
+    """Else erasing each one of many looks through all there is."""
+    async with school.database.read() as conn:
+        rows = await conn.fetch(
+            """
+            SELECT c.table_name FROM information_schema.columns c
+            WHERE c.table_schema = 'public' AND c.column_name = 'vendor_id' AND NOT EXISTS (
+                SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+                WHERE i.indrelid = c.table_name::regclass AND a.attname = 'vendor_id')
+            """
+        )
+    # a list of those to be looked at, worked off within minutes
+    assert {row["table_name"] for row in rows} == {"graduation_due"}
 
 
 async def test_finishing_a_class_and_erasing_at_once_disturb_nobody(

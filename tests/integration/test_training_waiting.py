@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +14,9 @@ from services.training.app import create
 from services.training.handlers.demand import ask_for_course
 from services.training.handlers.reminders import BEGIN, begin_class
 from services.training.handlers.seating import PROMOTE, promote_waiting
+from services.training.store import classes, waiting
 from shared.auth import LocalIssuer
+from shared.clock import day_in_jakarta
 from shared.crypto import Sealer
 from shared.events.rights import VendorErased
 from shared.events.vendor import VendorMerged, VendorMoved, VendorUnmerged
@@ -25,6 +27,7 @@ from tests.integration.training import (
     COURSE,
     GAMBIR,
     GAMBIR_KELURAHAN,
+    SAWAH_BESAR,
     MakeDatabase,
     School,
     Serve,
@@ -166,6 +169,20 @@ async def test_nobody_is_promoted_into_a_class_that_has_begun(school: School, cl
     assert await told(school, waiter) == ["TrainingWaitlisted", "TrainingWaitlisted", "TrainingEnrolled"]
 
 
+async def test_who_finds_a_class_begun_gets_a_place_in_another_with_room(school: School, clock: StandingClock) -> None:
+    """It waits for the next class of the course, and that one is open already."""
+    holder, late = await school.register(2)
+    begun = await school.open_class(places=1)
+    await school.enrol(begun, [holder])
+    ahead = await school.open_class(places=1, days=LATER)
+    clock.moment = moment("2023-03-06T08:00")
+    await work_off(school)
+    await school.enrol(begun, [late], waitlist=True)
+    await work_off(school)
+    assert await roster(school, ahead) == [late]
+    assert await told(school, late) == ["TrainingWaitlisted", "TrainingEnrolled"]
+
+
 # --- following the person
 
 
@@ -268,6 +285,25 @@ async def test_a_person_waits_once_whatever_its_ids(school: School, clock: Stand
     await school.hear((VendorUnmerged(vendor_id=one, out_of=other, merge_id=new_id()), 3), partition=1)
     ok(await school.post(f"/v1/classes/{class_id}/places", {"places": 4}))
     assert one in await roster(school, class_id)
+
+
+async def test_parted_again_both_count_for_themselves_and_a_place_that_is_free_is_given(
+    school: School, clock: StandingClock
+) -> None:
+    """As one person they had a place and waited for none; as two, one of them waits while a place is free."""
+    waiter, seated, other = await school.register(3)
+    full = await school.open_class(places=1)
+    await wait_for(school, clock, full, [other, waiter])
+    elsewhere = await school.open_class(places=1, area=GAMBIR, days=LATER)
+    await school.enrol(elsewhere, [seated])
+    await school.hear((VendorMerged(vendor_id=seated, into=waiter, merge_id=new_id()), 2))
+    await school.withdraw(full, [other])
+    await work_off(school)
+    assert await roster(school, full) == []
+    await school.hear((VendorUnmerged(vendor_id=seated, out_of=waiter, merge_id=new_id()), 3))
+    await work_off(school)
+    assert await roster(school, full) == [waiter]
+    assert await roster(school, elsewhere) == [seated]
 
 
 async def test_a_person_gives_up_a_place_by_any_of_its_ids(school: School) -> None:
@@ -502,3 +538,24 @@ async def test_any_walk_ends_where_the_plain_rule_says(school: School, clock: St
         assert {row["vendor_id"]: (row["since"], row["class_id"]) for row in lines} == model.line, what
     assert all(did[what] for what in ("ask", "leave", "resize", "cancel", "open")), did
     assert_gapless(await school.sequences())
+
+
+async def test_of_many_classes_at_once_those_are_found_who_are_found_for_each(school: School) -> None:
+    near = await school.register(9)
+    far = await school.register(6, GAMBIR_KELURAHAN)
+    areas = [SAWAH_BESAR, GAMBIR, "31.71"]
+    ids = [await school.open_class(area=area, places=places) for area, places in zip(areas, (2, 3, 4), strict=True)]
+    now = school.clock.now()
+    since = {vendor_id: now - timedelta(minutes=number * 7 % 15) for number, vendor_id in enumerate([*near, *far])}
+    async with school.database.transaction() as conn:
+        for class_id, waiters in ((None, [*near[:6], *far[:4]]), (ids[0], near[6:]), (ids[2], far[4:])):
+            await waiting.save_waits(conn, COURSE, class_id, {one: since[one] for one in waiters})
+        family = [(near[1], near[0]), (near[0], near[0]), (far[5], near[8]), (near[8], near[8])]
+        await conn.executemany("INSERT INTO family (vendor_id, person_id) VALUES ($1, $2)", family)
+        openings = await classes.lock_roomy(conn, COURSE, day_in_jakarta(now))
+        assert {opening.offered.class_id for opening in openings} == set(ids)
+        each = [await waiting.find_next(conn, [opening]) for opening in openings]
+        together = await waiting.find_next(conn, openings)
+    assert {one.vendor_id: one for one in together} == {one.vendor_id: one for found in each for one in found}
+    assert 4 < len(together) < len(since)
+    assert len({one.vendor_id for one in together}) == len(together)

@@ -14,11 +14,14 @@ from services.vendor.consumers import subscriptions
 from services.vendor.store import coaching, programme
 from shared.consume import Consumer
 from shared.events.envelope import Envelope, Event, write_headers
+from shared.events.mentoring import MentorAssigned, MentorUnassigned
 from shared.events.training import (
     CapitalReferralMoved,
+    TrainingClassCancelled,
     TrainingCompleted,
     TrainingEnrolled,
     TrainingNotCompleted,
+    TrainingWithdrawn,
 )
 from shared.ids import new_id
 from tests.conftest import StandingClock
@@ -244,6 +247,64 @@ async def test_a_batch_of_training_moves_each_vendor_once_and_counts_completions
     async with registry.database.read() as conn:
         assert await programme.count_completions(conn, vendors[:1]) == 1
     assert len(await registry.published("EnrolmentChanged")) == 3
+
+
+async def test_a_place_given_up_and_a_class_not_held_end_training(registry: Registry, training: Training) -> None:
+    vendor_id, here, there = await registry.register(1), new_id(), new_id()
+    of = {"vendor_id": vendor_id, "course": "dasar", "title": "Dasar"}
+
+    async def p2() -> dict[str, Any]:
+        return (await shown(registry, vendor_id))["P2"]
+
+    await training.say(enrolled(vendor_id, here), enrolled(vendor_id, there))
+    await training.say(TrainingWithdrawn(**of, class_id=None, by="vendor", waited_only=True))
+    await training.say(TrainingWithdrawn(**of, class_id=here, by="vendor", waited_only=True))
+    await training.say(TrainingWithdrawn(**of, class_id=here, by="officer"))
+    assert (await p2())["state"] == "active", "it is in the other class still"
+    await training.say(TrainingClassCancelled(**of, class_id=there, reason="venue"))
+    assert (await p2())["state"] == "left"
+    assert {one["class_id"]: one["state"] for one in (await p2())["classes"]} == {
+        str(here): "withdrawn",
+        str(there): "cancelled",
+    }
+    await training.say(enrolled(vendor_id, here))
+    assert (await p2())["state"] == "active", "back in the class it left"
+
+
+async def test_mentoring_is_active_with_a_mentor_and_completed_by_graduation(
+    registry: Registry, training: Training
+) -> None:
+    vendor_id = await registry.register(1)
+
+    def given(kind: str = "employed") -> MentorAssigned:
+        fields = {"assignment_id": new_id(), "mentor_id": new_id(), "kind": kind, "by": "officer"}
+        return MentorAssigned.model_validate({"vendor_id": vendor_id, **fields})
+
+    def parted(because: str, kind: str = "employed") -> MentorUnassigned:
+        fields = {"assignment_id": new_id(), "mentor_id": new_id(), "kind": kind, "because": because}
+        return MentorUnassigned.model_validate({"vendor_id": vendor_id, **fields})
+
+    await training.say(given("foster"), parted("graduated", "foster"))
+    ok(await move(registry, vendor_id, "P3", "ask"))
+    await training.say(given(), given(), parted("mentor-left"))
+    assert (await shown(registry, vendor_id))["P3"]["state"] == "active", "it waits for the next one"
+    ok(await move(registry, vendor_id, "P3", "leave"))
+    await training.say(parted("graduated"))
+    assert (await shown(registry, vendor_id))["P3"]["state"] == "left", "what it left is not completed"
+    await training.say(given(), parted("graduated"))
+    assert (await shown(registry, vendor_id))["P3"]["state"] == "completed"
+    ok(await move(registry, vendor_id, "P3", "ask"))
+    ok(await move(registry, vendor_id, "P3", "leave"))
+    await training.say(given(), parted("vendor-left"))
+    assert (await shown(registry, vendor_id))["P3"]["state"] == "left", "it was given one before training heard of it"
+    told = [one.body for one in await registry.published("EnrolmentChanged")]
+    assert [(one["state"], one["followed"]) for one in told[:5]] == [
+        ("asked", False),
+        ("active", True),
+        ("left", False),
+        ("active", True),
+        ("completed", True),
+    ]
 
 
 async def test_an_event_that_comes_twice_is_told_once(registry: Registry, training: Training) -> None:

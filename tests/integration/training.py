@@ -68,9 +68,7 @@ class School:
 
     # -- events of the registry
 
-    def record(
-        self, event: Event, sequence: int, partition: int = 0, traceparent: str | None = None
-    ) -> ConsumerRecord:
+    def record(self, event: Event, sequence: int, partition: int = 0, traceparent: str | None = None) -> ConsumerRecord:
         """The event as the next record of a partition."""
         name, now = type(event).__name__, self.clock.now()
         headers = write_headers(Envelope(new_id(), name, "lapak/vendor", now, event.subject, sequence, traceparent))

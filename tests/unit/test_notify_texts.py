@@ -623,6 +623,14 @@ def test_a_foster_mentor_is_called_so() -> None:
     assert "mencarikan pendamping" not in written(parted, "id").body
 
 
+@pytest.mark.parametrize(("kind", "by"), [("employed", "newcomer"), ("employed", "officer"), ("foster", "officer")])
+def test_reasons_are_promised_only_of_a_mentor_that_was_computed(kind: str, by: str) -> None:
+    given = EVENTS["mentor-assigned"].model_copy(update={"kind": kind, "by": by})
+    text = written(given, "en").body
+    assert ("why this mentor was chosen" in text) is (by != "officer")
+    assert ("ask for another one" in text) is (kind == "employed")
+
+
 @pytest.mark.parametrize("state", ["sent", "received", "approved", "declined", "withdrawn"])
 def test_a_bank_decides_and_we_say_so(state: str) -> None:
     moved = EVENTS["capital-referral-moved"].model_copy(update={"state": state})

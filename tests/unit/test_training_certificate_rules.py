@@ -493,6 +493,8 @@ def test_the_command_tells_valid_from_not_valid_from_unusable(tmp_path: Path) ->
     code, said = run(tmp_path)
     assert (code, "valid: LPK/2023/000123, Dasar Kewirausahaan" in said) == (0, True)
     assert "2023-03-20 03:00 UTC" in said
+    face = certificate().face
+    assert f"Completed {face.completed_on}, issued {face.issued_on};" in said, "the days that are printed on it"
     assert run(tmp_path, "--name", "Siti Aminah")[0] == 0
     for code, said in (
         run(tmp_path, "--name", "Budi"),

@@ -221,6 +221,15 @@ def test_no_mentor_is_over_its_limit_between_two_steps(seed: int) -> None:
     assert now == {name: mentor for name, mentor in result.pairs.items() if mentor is not None}
 
 
+def test_who_moves_from_a_mentor_of_elsewhere_takes_a_seat_and_frees_none_here() -> None:
+    mentors = [Mentor(id="m1", areas=["31.71"], fields=[], languages=["id"], load_max=2)]
+    vendors = [Vendor(id=name, kelurahan="31.71.02.1001") for name in ("v1", "v2")]
+    problem = read_problem(problem_to_json(mentors, vendors))
+    steps = plan(problem, solve(problem), {"v1": "withdrawn", "v2": "elsewhere"})
+    assert [(one.name, one.mentor, one.change) for one in steps] == [("v1", "m1", "moved"), ("v2", "m1", "moved")]
+    assert all(one.step > 0 for one in steps)
+
+
 def test_two_full_mentors_exchange_their_vendors_in_one_step() -> None:
     mentors = [
         Mentor(id="m1", areas=["31.71.01"], fields=[], languages=["id"], load_max=1),
@@ -244,7 +253,7 @@ def explained(mentors: list[Mentor], vendors: list[Vendor], name: str) -> dict[s
     data = problem_to_json(mentors, vendors)
     solved = solve_stored(data, {one.id: one.mentor for one in vendors if one.mentor is not None})
     assert solved.findings == []
-    return explain(data, solved.result, name)
+    return explain(data, solved.result, name, {})
 
 
 def codes(found: dict[str, object], of: str, field: str) -> set[str]:

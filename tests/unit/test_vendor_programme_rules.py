@@ -104,6 +104,10 @@ def test_capital_is_asked_for_and_left_but_never_decided_here() -> None:
         (["completed", "not-completed"], "completed"),
         (["completed", "enrolled"], "active"),
         (["not-completed", "enrolled"], "active"),
+        (["withdrawn"], "left"),
+        (["cancelled"], "left"),
+        (["completed", "withdrawn"], "completed"),
+        (["cancelled", "enrolled"], "active"),
     ],
 )
 def test_training_follows_all_classes_of_a_vendor(places: list[str], state: str | None) -> None:

@@ -1,5 +1,6 @@
 """How export readiness is scored, and how progress is read from what training tells."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import permutations
 from typing import Any
@@ -157,8 +158,19 @@ def test_graduation_is_the_last_word_and_once_graduated_stays_so_under_another_i
 
 
 def test_a_beginner_s_progress_is_said_in_both_languages() -> None:
-    nothing = Overview({}, [], [], None, None, [], None, None, [], None, None)
+    nothing = Overview({}, [], [], None, None, None, [], None, None, [], None, None)
     said = progress.describe(nothing)
     assert len(said["id"]) == len(said["en"]) == 10
     assert said["en"][3] == "P4 licensing: not asked for yet."
-    assert "Anda belum mempunyai pendamping." in said["id"]
+    assert "Saat ini tidak ada pendamping." in said["id"]
+
+
+def test_a_mentor_is_said_with_the_day_in_jakarta_and_a_foster_mentor_besides() -> None:
+    one_in_the_morning = datetime(2023, 3, 1, 18, 30, tzinfo=UTC)
+    foster = progress.Mentor(UUID(int=3), one_in_the_morning)
+    fostered = Overview({}, [], [], None, foster, None, [], None, None, [], None, None)
+    said = progress.describe(fostered)["en"]
+    assert "You have no mentor at present." in said
+    assert "You have had a foster mentor since 2023-03-02." in said
+    both = progress.describe(replace(fostered, mentor=foster))["id"]
+    assert "Anda didampingi sejak 2023-03-02; belum ada kunjungan." in both

@@ -260,7 +260,10 @@ async def list_requests(
     )
 
 
-@router.post("/mentor-requests/{request_id}/answer", responses={200: {"model": AssignmentAnswer}})
+@router.post(
+    "/mentor-requests/{request_id}/answer",
+    responses={200: {"model": AssignmentAnswer}, 204: {"description": "It is declined: the vendor keeps its mentor"}},
+)
 async def answer_request(edge: EdgeDep, request_id: UUID, command: AnswerRequest) -> Response:
     """Grant a request, naming the mentor whom the vendor has from now on, or decline it."""
     caller = edge.caller

@@ -53,7 +53,7 @@ def verify(
         _end("yellow", "unusable", str(fault), EXIT_UNUSABLE)
     typer.echo(f"valid: {found.number}, {found.course}, given by {found.issuer}")
     Console(stderr=True).print(
-        f"Completed {found.awarded[:10]}, issued {found.issued[:10]}; not revoked as of "
+        f"Completed {found.completed_on}, issued {found.issued_on}; not revoked as of "
         f"{found.as_of:%Y-%m-%d %H:%M} UTC. "
         + ("It was given to the person named." if name is not None else "Whose it is was not checked (--name)."),
         highlight=False,

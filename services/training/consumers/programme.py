@@ -19,9 +19,15 @@ PURPOSE = "capital-referral"
 
 async def on_enrolment(conn: Connection, run: Sequence[Received[EnrolmentChanged]], now: datetime) -> None:
     """Where vendors stand in the services; a wish for help opens a case; who leaves mentoring has no mentor."""
+    # all of them first, in the order of ids: cases and mentors, one after the other, each lock only those they concern
+    await assignments.lock_people(conn, [one.body.vendor_id for one in run if _concerns_a_record(one.body)])
     changes = [Change(one.body, one.envelope.time, one.envelope.sequence or 0) for one in run]
     await cases.follow_registry(conn, changes, now=now)
     await assignments.part_who_left(conn, [one.body.vendor_id for one in run if one.body.service == "P3"], now=now)
+
+
+def _concerns_a_record(event: EnrolmentChanged) -> bool:
+    return not event.followed or event.service == "P3"
 
 
 async def on_consent(conn: Connection, run: Sequence[Received[ConsentGiven | ConsentWithdrawn]], now: datetime) -> None:

@@ -7,7 +7,7 @@ import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from hmac import compare_digest
 from typing import Any, NoReturn
 
@@ -25,6 +25,7 @@ from services.training.domain.credentials import (
     hash_data,
     identity_hash,
 )
+from shared.clock import day_in_jakarta
 
 DOCUMENT_BYTES_MAX = 1_000_000
 BITS_BYTES_MAX = 4_000_000
@@ -50,13 +51,13 @@ class Issuer:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a valid credential says. `as_of`: when the status list was true."""
+    """What a valid credential says, its days in Jakarta. `as_of`: when the status list was true."""
 
     number: str
     course: str
     issuer: str
-    awarded: str
-    issued: str
+    completed_on: date
+    issued_on: date
     as_of: datetime
 
 
@@ -129,8 +130,8 @@ def check(
         number=str(subject.get("licenseNumber")),
         course=str(achievement.get("name")),
         issuer=str(_object(credential, "issuer").get("name")),
-        awarded=str(credential.get("awardedDate")),
-        issued=issued.isoformat(),
+        completed_on=day_in_jakarta(_moment(credential, "awardedDate")),
+        issued_on=day_in_jakarta(issued),
         as_of=as_of,
     )
 

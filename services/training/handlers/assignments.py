@@ -125,7 +125,13 @@ async def assign_many(
         )
         for one in given
     ]
-    await record(conn, locked.versions, outcome.assigned, now=now)
+    # whoever follows one id only must hear that its mentor now is another id's
+    parted = [
+        _parted(one.replaced, "rematched")
+        for one in given
+        if one.replaced is not None and one.replaced.vendor_id != one.assignment.vendor_id
+    ]
+    await record(conn, locked.versions, [*parted, *outcome.assigned], now=now)
     return outcome
 
 
@@ -196,18 +202,19 @@ async def _end(
 ) -> list[MentorUnassigned]:
     ids = [one.assignment_id for one in ending]
     await store.end_assignments(conn, ids, because, ended_by=ended_by, reason=reason, now=now)
-    events = [
-        MentorUnassigned(
-            vendor_id=one.vendor_id,
-            assignment_id=one.assignment_id,
-            mentor_id=one.mentor_id,
-            kind=one.kind,
-            because=because,
-        )
-        for one in ending
-    ]
+    events = [_parted(one, because) for one in ending]
     await record(conn, versions, events, now=now)
     return events
+
+
+def _parted(ended: Assignment, because: Because) -> MentorUnassigned:
+    return MentorUnassigned(
+        vendor_id=ended.vendor_id,
+        assignment_id=ended.assignment_id,
+        mentor_id=ended.mentor_id,
+        kind=ended.kind,
+        because=because,
+    )
 
 
 @dataclass(frozen=True)

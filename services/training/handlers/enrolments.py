@@ -24,6 +24,7 @@ from services.training.handlers.seating import (
     Seating,
     find_clashes,
     give_places,
+    look_for_places,
     opening_of,
     seat_those_who_wait,
 )
@@ -118,6 +119,8 @@ async def _wait(
     since = {vendor_id: first + timedelta(microseconds=number) for number, vendor_id in enumerate(vendor_ids)}
     await waiting.save_waits(conn, a_class.course, class_id, since)
     if class_id is None:
+        # another class of the course may have room where the vendor lives
+        await look_for_places(conn, a_class.course, now=now)
         homes = await registry.find_homes(conn, vendor_ids)
         places = await find_places_in_line(conn, a_class.course, set(homes.values()))
     else:

@@ -74,10 +74,12 @@ async def _take(
     for vendor_id, refusal in outcome.refused.items():
         held = []
         if isinstance(refusal, MentorStanding):
+            # who joined just now under another of its ids is a member already
+            grouped = {assignment_id for assignment_id, _ in members}
             held = [
                 one
                 for one in await assignments.find_standing(conn, locked.people[vendor_id], "foster")
-                if one.assignment_id not in await store.find_grouped(conn, [one.assignment_id])
+                if one.assignment_id not in grouped | set(await store.find_grouped(conn, [one.assignment_id]))
             ]
         if held:
             members.append((held[0].assignment_id, held[0].vendor_id))

@@ -80,7 +80,7 @@ async def withdraw_erased(conn: Connection, vendor_ids: list[UUID], *, now: date
 
     The training records of the erased are locked, with those of the vendors whom they mentor.
     """
-    gone = sorted(await store.find_mentors_who_are(conn, vendor_ids))
+    gone = await store.find_mentors_who_are(conn, vendor_ids)
     # all mentors, then all records, each in the order of ids as everybody locks them
     await lock_rooms(conn, gone)
     await lock_trainees(conn, {*vendor_ids, *await find_vendors_held(conn, gone)})

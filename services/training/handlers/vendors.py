@@ -11,7 +11,7 @@ from services.training.handlers.assignments import end_doubles
 from services.training.handlers.mentors import withdraw_erased
 from services.training.handlers.seating import look_for_places
 from services.training.handlers.trainees import record
-from services.training.store import classes, erasures, registry, trainees, waiting
+from services.training.store import assignments, classes, erasures, registry, trainees, waiting
 from services.training.store.erasures import PEOPLE
 from services.training.store.registry import Said
 from shared import families, outbox
@@ -114,8 +114,11 @@ async def forget_merges(conn: Connection, events: Sequence[VendorUnmerged], *, n
     """
     vendor_ids = {event.vendor_id for event in events}
     await trainees.lock_inviting(conn, INTRODUCTORY_COURSE)
+    await families.lock_people(conn, PEOPLE)
+    # each of them may find a place now that another of them had in the person's stead
+    near = {one for ids in (await assignments.find_families(conn, vendor_ids)).values() for one in ids}
     await families.part(conn, PEOPLE, vendor_ids)
-    for code in await waiting.find_waited_courses(conn, list(vendor_ids)):
+    for code in await waiting.find_waited_courses(conn, list(near)):
         await look_for_places(conn, code, now=now)
     newcomers = await trainees.find_uninvited(conn, INTRODUCTORY_COURSE, vendor_ids)
     if newcomers:

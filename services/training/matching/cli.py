@@ -57,7 +57,7 @@ def match(
             typer.echo(finding)
         if findings:
             console.print(
-                f"[red]{len(findings)} differences[/]: {escape(str(result))} is not a best matching.", soft_wrap=True
+                f"[red]{len(findings)} difference(s)[/]: {escape(str(result))} is not a best matching.", soft_wrap=True
             )
             raise typer.Exit(1)
         console.print(f"[green]correct[/]: {escape(str(result))}: nothing better exists.", soft_wrap=True)

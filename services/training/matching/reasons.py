@@ -7,11 +7,15 @@ better, and there is no better one.) Among those who fit alike the load decides.
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from pydantic_core import from_json
 
 Why: TypeAlias = Literal["language", "other-field", "other-agency", "full", "continuity", "even-load"]
+
+Names: TypeAlias = tuple[str, str]
+"""In Indonesian and English."""
 
 OTHERS_SHOWN_MAX = 10
 AREA_WORDS = (
@@ -39,9 +43,9 @@ class Fit(NamedTuple):
     misfit: int
 
 
-def explain(problem: bytes, result: bytes, name: str) -> dict[str, Any]:
+def explain(problem: bytes, result: bytes, name: str, fields: Mapping[str, Names]) -> dict[str, Any]:
     """The reasons of one pair. `because`: what speaks for the mentor; `others`: who was nearer or fitted better, or as
-    well, and why not it; `others_counted`: the same as counts, for the vendor."""
+    well, and why not it; `others_counted`: the same as counts, for the vendor. `fields`: their names by code."""
     document, outcome = from_json(problem), from_json(result)
     vendor = next(one for one in document["vendors"] if one["id"] == name)
     pairs = dict(outcome["pairs"])
@@ -62,7 +66,7 @@ def explain(problem: bytes, result: bytes, name: str) -> dict[str, Any]:
         "mentor_id": given,
         "load": None if given is None else mentors[given]["held"] + loads[given],
         "load_max": None if given is None else mentors[given]["load_max"],
-        "because": _because(vendor, mentors, given, own, loads, there, fits),
+        "because": _because(vendor, mentors, given, own, loads, there, fits, fields),
         "others": [
             {
                 "mentor_id": one,
@@ -111,6 +115,7 @@ def _because(
     loads: Counter[str],
     there: dict[str, Any],
     fits: dict[str, Fit],
+    fields: Mapping[str, Names],
 ) -> list[dict[str, str]]:
     if given is None or own is None:
         return [_nobody(vendor, there)]
@@ -128,7 +133,7 @@ def _because(
                 "You move so that more vendors have a mentor.",
             )
         )
-    found.append(_field_reason(vendor, mentor, own))
+    found.append(_field_reason(vendor, mentor, own, fields))
     if vendor["agency"] is not None:
         same = own.agency == 0
         found.append(
@@ -167,19 +172,18 @@ def _nobody(vendor: dict[str, Any], there: dict[str, Any]) -> dict[str, str]:
     )
 
 
-def _field_reason(vendor: dict[str, Any], mentor: dict[str, Any], own: Fit) -> dict[str, str]:
-    wished = [one for one in vendor["wishes"] if one in mentor["fields"]]
-    served = [one for one in vendor["fields"] if one in mentor["fields"]]
+def _field_reason(
+    vendor: dict[str, Any], mentor: dict[str, Any], own: Fit, fields: Mapping[str, Names]
+) -> dict[str, str]:
+    wished = [fields.get(one, (one, one)) for one in vendor["wishes"] if one in mentor["fields"]]
+    served = [fields.get(one, (one, one)) for one in vendor["fields"] if one in mentor["fields"]]
+    indonesian, english = (", ".join(names[column] for names in wished or served) for column in (0, 1))
     if wished:
         return _reason(
-            "wish",
-            f"Ahli di bidang yang Anda minta: {', '.join(wished)}.",
-            f"Knows what you asked for: {', '.join(wished)}.",
+            "wish", f"Ahli di bidang yang Anda minta: {indonesian}.", f"Knows what you asked for: {english}."
         )
     if served:
-        return _reason(
-            "field", f"Ahli di bidang usaha Anda: {', '.join(served)}.", f"Knows your trade: {', '.join(served)}."
-        )
+        return _reason("field", f"Ahli di bidang usaha Anda: {indonesian}.", f"Knows your trade: {english}.")
     if own.field == 0:
         return _reason("any-field", "Anda belum menyebut bidang.", "You named no field yet.")
     if vendor["mentor"] == mentor["id"]:

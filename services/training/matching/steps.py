@@ -69,7 +69,8 @@ def _rounds(moves: Mapping[str, tuple[str, str]], load: Counter[str], limits: Ma
                 load[mentor] += 1
                 load[source] -= 1
                 order.append([name])
-                open_to.append(source)
+                if source in limits:  # else a mentor of elsewhere, to whom nobody here comes
+                    open_to.append(source)
         if left:
             # every mentor that somebody goes to is full, so somebody goes from each: that leads round
             order.append(around := _around(next(iter(left)), out, left))

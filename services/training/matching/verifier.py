@@ -28,7 +28,7 @@ def verify(problem: Problem, result: Result) -> list[str]:
 
 def _differences(problem: Problem, result: Result) -> Iterator[str]:
     if result.problem_sha256 != problem.sha256:
-        yield f"the result belongs to the problem {result.problem_sha256}, this one is {problem.sha256}"
+        yield f"the result belongs to a problem file of sha256 {result.problem_sha256}, this one has {problem.sha256}"
         return
     mentors = {one.id: one for one in problem.mentors}
     strange = list(_names(problem, result, mentors))

@@ -70,12 +70,55 @@ async def find_queue(
 
 async def find_next(conn: Connection, openings: Sequence[Opening]) -> list[Waiter]:
     """Whoever may get a place in one of these classes: of each so many as it has room, the longest waiting first."""
-    found: dict[UUID, Waiter] = {}
-    for opening in openings:
+    if len(openings) == 1:
+        (opening,) = openings
         offered = opening.offered
-        queue = await find_queue(conn, offered.course, offered.class_id, offered.area, limit=opening.room)
-        found |= {waiter.vendor_id: waiter for waiter in queue}
+        return await find_queue(conn, offered.course, offered.class_id, offered.area, limit=opening.room)
+    found: dict[UUID, Waiter] = {}
+    for course in {opening.offered.course for opening in openings}:
+        of_course = [opening for opening in openings if opening.offered.course == course]
+        rows = await conn.fetch(
+            FIND_NEXT,
+            course,
+            [opening.offered.class_id for opening in of_course],
+            [opening.offered.area for opening in of_course],
+            [opening.room for opening in of_course],
+        )
+        found |= {row["vendor_id"]: Waiter(**row) for row in rows}
     return list(found.values())
+
+
+# `find_queue` for many classes at once: those who wait are looked through once, not once for each class.
+FIND_NEXT = """
+WITH queue AS MATERIALIZED (
+    SELECT w.vendor_id, coalesce(f.person_id, w.vendor_id) AS person_id, w.class_id, v.kelurahan, v.category,
+        coalesce((
+            SELECT min(o.since) FROM family m JOIN waiting o ON o.vendor_id = m.vendor_id AND o.course = w.course
+            WHERE m.person_id = f.person_id), w.since) AS since
+    FROM waiting w JOIN vendor v ON v.vendor_id = w.vendor_id LEFT JOIN family f ON f.vendor_id = w.vendor_id
+    WHERE w.course = $1
+        AND (w.class_id = ANY($2::uuid[]) OR (w.class_id IS NULL AND EXISTS (
+            SELECT FROM unnest(string_to_array(v.kelurahan, '.')) WITH ORDINALITY AS part (code, place)
+            WHERE array_to_string((string_to_array(v.kelurahan, '.'))[:part.place], '.') = ANY($3::text[]))))
+        AND NOT EXISTS (
+            SELECT FROM enrolment e JOIN training_class c ON c.class_id = e.class_id
+            WHERE e.vendor_id = w.vendor_id AND c.course = w.course AND (c.state = 'open' OR e.result = 'completed'))
+        AND (f.person_id IS NULL OR NOT EXISTS (
+            SELECT FROM family m JOIN enrolment e ON e.vendor_id = m.vendor_id
+                JOIN training_class c ON c.class_id = e.class_id
+            WHERE m.person_id = f.person_id AND c.course = w.course
+                AND (c.state = 'open' OR e.result = 'completed')))
+)
+SELECT next.vendor_id, next.person_id, next.class_id, next.since, next.kelurahan, next.category
+FROM unnest($2::uuid[], $3::text[], $4::int[]) AS opening (class_id, area, room) CROSS JOIN LATERAL (
+    SELECT DISTINCT ON (since, person_id) vendor_id, person_id, class_id, since, kelurahan, category
+    FROM queue
+    WHERE queue.class_id = opening.class_id
+        OR (queue.class_id IS NULL AND queue.kelurahan >= opening.area AND queue.kelurahan < opening.area || '/')
+    ORDER BY since, person_id, vendor_id <> person_id, vendor_id
+    LIMIT opening.room
+) AS next
+"""
 
 
 async def find_waits(conn: Connection, course: str, vendor_ids: Sequence[UUID]) -> dict[UUID, Wait]:

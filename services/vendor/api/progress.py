@@ -131,8 +131,7 @@ async def get_progress(vendor_id: UUID, edge: EdgeDep) -> ProgressAnswer:
     """P1 to P7, trainings, mentor, open cases, capital, figures, graduation and export readiness of a vendor."""
     async with edge.read() as conn:
         family = await see_family(conn, edge.caller, vendor_id)
-        found = await put_together(conn, family)
-    one = found.overview
+        one = await put_together(conn, family)
     return ProgressAnswer(
         vendor_id=family[0],
         summary=describe(one),
@@ -145,7 +144,7 @@ async def get_progress(vendor_id: UUID, edge: EdgeDep) -> ProgressAnswer:
         ],
         certificates=[CertificateAnswer(**certificate._asdict()) for certificate in one.certificates],
         mentor=_mentor(one.mentor),
-        foster_mentor=_mentor(found.foster),
+        foster_mentor=_mentor(one.foster),
         last_visit=None if one.visit is None else VisitAnswer(**one.visit._asdict()),
         open_cases=[CaseAnswer.model_validate(case._asdict()) for case in one.cases],
         capital_referral=None

@@ -81,7 +81,7 @@ async def list_weightings(edge: PublicEdgeDep, after: After = None, limit: Limit
 
 @router.post("/v1/export-weightings", status_code=201, responses={201: {"model": AddedAnswer}})
 async def add_weighting(body: WeightingBody, edge: EdgeDep) -> Response:
-    """Add the next version: an officer of the whole province. Assessments keep the score they were given."""
+    """Add the next version: an officer of the whole province, or an operator. Assessments keep their score."""
     require_province(edge.caller)
 
     async def act(conn: Connection) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 They are independent of each other (DOMAIN: not a straight line since 2020): no rule here looks at a second service.
 P1 is completed by the registration itself. P2 and P7 are decided elsewhere and followed here: P2 by training's classes,
-P7 by the banks that a capital referral goes to. P3 to P6 are asked for by the vendor and moved by officers; P4 to P6
-follow also the cases of training in which the help is given.
+P7 by the banks that a capital referral goes to. P3 to P6 are asked for by the vendor and moved by officers; P3 follows
+also the mentors that training gives, P4 to P6 the cases of training in which the help is given.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,10 +23,12 @@ __all__ = [
     "CaseNews",
     "CaseState",
     "EnrolmentMoveRefused",
+    "MentorNews",
     "Place",
     "ServiceFollowed",
     "Step",
     "follow_case",
+    "follow_mentor",
     "follow_referrals",
     "follow_training",
     "follows",
@@ -35,11 +37,12 @@ __all__ = [
 ]
 
 Act = Literal["ask", "start", "complete", "leave"]
+MentorNews = Literal["given", "graduated", "left"]
 CaseState = Literal["opened", "open", "working", "waiting-vendor", "solved", "not-possible", "withdrawn", "referred"]
 
 SERVICES: tuple[ProgrammeService, ...] = get_args(ProgrammeService)
 TRAINING = "training"
-"""Who moved P2, the cases of P4 to P6 and the referrals of P7, in the history: events of the training service."""
+"""Who moved P2 and P7, and P3 to P6 by mentors and cases, in the history: events of the training service."""
 
 STATES: Mapping[Act, EnrolmentState] = {"ask": "asked", "start": "active", "complete": "completed", "leave": "left"}
 ALLOWED_FROM: Mapping[Act, frozenset[EnrolmentState | None]] = {
@@ -169,6 +172,16 @@ def follow_referrals(referrals: Iterable[CapitalReferral]) -> EnrolmentState | N
     if "approved" in states:
         return "completed"
     return "left" if states else None
+
+
+def follow_mentor(news: MentorNews, state: EnrolmentState | None) -> EnrolmentState | None:
+    """Where P3 stands after a vendor was given a mentor, graduated from it, or was parted because it left mentoring
+    (that it had been given one we may have heard too late); None where nothing changes. Parted otherwise, it wants one.
+    """
+    if news == "given":
+        return None if state == "active" else "active"
+    after: EnrolmentState = "completed" if news == "graduated" else "left"
+    return after if state == "active" else None
 
 
 def follow_case(news: CaseNews, latest: Step | None) -> EnrolmentState | None:

@@ -12,6 +12,7 @@ from uuid import UUID
 from services.vendor.domain.indicators import Report
 from services.vendor.domain.invitations import Assessment
 from services.vendor.domain.programme import SERVICES, CapitalReferral, Place, Step
+from shared.clock import day_in_jakarta
 from shared.events.cases import HelpCaseClosed, HelpCaseMoved, HelpCaseOpened
 from shared.events.graduation import (
     GraduationAppealed,
@@ -268,6 +269,7 @@ class Overview:
     places: Sequence[Place]
     certificates: Sequence[Certificate]
     mentor: Mentor | None
+    foster: Mentor | None
     visit: Visit | None
     cases: Sequence[OpenCase]
     referral: CapitalReferral | None
@@ -342,6 +344,9 @@ def _sentences(one: Overview, column: int) -> list[str]:
         )
     )
     said.append(_mentoring(one))
+    if one.foster is not None:
+        since = day_in_jakarta(one.foster.since).isoformat()
+        said.append((f"Bapak/ibu angkat Anda: sejak {since}.", f"You have had a foster mentor since {since}."))
     for case in one.cases:
         names, states = _SERVICE_NAMES[case.service], _CASE_STATES[case.state]
         said.append((f"Bantuan {names[0]} {states[0]}.", f"Help with {names[1]} {states[1]}."))
@@ -358,8 +363,8 @@ def _sentences(one: Overview, column: int) -> list[str]:
 
 def _mentoring(one: Overview) -> tuple[str, str]:
     if one.mentor is None:
-        return ("Anda belum mempunyai pendamping.", "You have no mentor yet.")
-    since = one.mentor.since.date().isoformat()
+        return ("Saat ini tidak ada pendamping.", "You have no mentor at present.")
+    since = day_in_jakarta(one.mentor.since).isoformat()
     if one.visit is None:
         return (
             f"Anda didampingi sejak {since}; belum ada kunjungan.",

@@ -3,11 +3,12 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, TypeVar
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 from uuid import UUID
 
 from services.vendor.domain import programme as domain
-from services.vendor.domain.programme import Act, CapitalReferral, CaseNews, Place, Step
+from services.vendor.domain.programme import Act, CapitalReferral, CaseNews, MentorNews, Place, Step
 from services.vendor.domain.registration import Vendor
 from services.vendor.handlers.vendors import lock_known, lock_vendor, save_vendor
 from services.vendor.store import programme as store
@@ -15,9 +16,11 @@ from services.vendor.store.merging import find_family
 from shared.db import Connection
 from shared.events.programme import EnrolmentChanged, EnrolmentState, ProgrammeService
 
-__all__ = ["Moved", "follow_capital", "follow_cases", "follow_classes", "move_enrolment"]
+__all__ = ["Moved", "follow_capital", "follow_cases", "follow_classes", "follow_mentors", "move_enrolment"]
 
 F = TypeVar("F", Place, CapitalReferral)
+Word: TypeAlias = tuple[UUID, ProgrammeService, Callable[[Step | None], EnrolmentState | None]]
+"""News about a vendor's service, as what it makes of the last step there."""
 
 
 class Moved(NamedTuple):
@@ -86,20 +89,36 @@ async def follow_cases(conn: Connection, news: Sequence[CaseNews], *, now: datet
 
     A retired registration keeps its own cases, so what counts is where it stands itself.
     """
-    vendors = await lock_known(conn, {one.vendor_id for one in news})
+    said = [(one.vendor_id, one.service, partial(domain.follow_case, one)) for one in news]
+    return await _follow_each(conn, said, now=now)
+
+
+async def follow_mentors(conn: Connection, news: Sequence[tuple[UUID, MentorNews]], *, now: datetime) -> set[UUID]:
+    """Training gave vendors mentors, or they graduated from them, oldest news first: P3 follows. Returns as above."""
+
+    def follow(one: MentorNews, before: Step | None) -> EnrolmentState | None:
+        return domain.follow_mentor(one, None if before is None else before.state)
+
+    said: list[Word] = [(vendor_id, "P3", partial(follow, one)) for vendor_id, one in news]
+    return await _follow_each(conn, said, now=now)
+
+
+async def _follow_each(conn: Connection, news: Sequence[Word], *, now: datetime) -> set[UUID]:
+    """Each word moves its vendor's service from where the words before it left it."""
+    vendors = await lock_known(conn, {vendor_id for vendor_id, _, _ in news})
     latest = {(step.vendor_id, step.service): step for step in await store.find_latest_steps(conn, list(vendors))}
     steps = []
-    for one in news:
-        before = latest.get((one.vendor_id, one.service))
-        state = domain.follow_case(one, before) if one.vendor_id in vendors else None
+    for vendor_id, service, follow in news:
+        before = latest.get((vendor_id, service))
+        state = follow(before) if vendor_id in vendors else None
         if state is None:
             continue
         own, previous = ([], None) if before is None else ([before], before.state)
-        step = _step(own, one.vendor_id, one.service, state, previous, now, domain.TRAINING, None)
-        latest[one.vendor_id, one.service] = step
+        step = _step(own, vendor_id, service, state, previous, now, domain.TRAINING, None)
+        latest[vendor_id, service] = step
         steps.append(step)
     await _tell_followed(conn, vendors, steps, now=now)
-    return {one.vendor_id for one in news} - vendors.keys()
+    return {vendor_id for vendor_id, _, _ in news} - vendors.keys()
 
 
 async def _follow(

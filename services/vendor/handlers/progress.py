@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import date
-from typing import NamedTuple
 from uuid import UUID
 
 from services.vendor.domain import progress as domain
@@ -15,16 +14,9 @@ from services.vendor.store import progress as store
 from services.vendor.store.vendors import find_vendor
 from shared.db import Connection
 
-__all__ = ["FIGURES_SHOWN_MONTHS", "Progress", "follow_training", "put_together"]
+__all__ = ["FIGURES_SHOWN_MONTHS", "follow_training", "put_together"]
 
 FIGURES_SHOWN_MONTHS = 6
-
-
-class Progress(NamedTuple):
-    """Everything of one person, and its foster mentor, if any."""
-
-    overview: Overview
-    foster: domain.Mentor | None
 
 
 async def follow_training(conn: Connection, facts: Sequence[Fact]) -> set[UUID]:
@@ -36,7 +28,7 @@ async def follow_training(conn: Connection, facts: Sequence[Fact]) -> set[UUID]:
     return {fact.vendor_id for fact in facts} - known
 
 
-async def put_together(conn: Connection, family: Sequence[UUID]) -> Progress:
+async def put_together(conn: Connection, family: Sequence[UUID]) -> Overview:
     """How a person gets on, over all its registrations, the one that stands for it first. Raises `VendorUnknown`."""
     kept = await find_vendor(conn, family[0])
     if kept is None:
@@ -48,11 +40,12 @@ async def put_together(conn: Connection, family: Sequence[UUID]) -> Progress:
     banks = {} if referral is None else await programme.find_bank_names(conn, [referral.bank])
     assessments = await invitations.find_assessments(conn, family)
     facts = await store.find_facts(conn, family)
-    overview = Overview(
+    return Overview(
         services=steps,
         places=await programme.find_places(conn, family),
         certificates=domain.certificates(facts),
         mentor=domain.mentor(facts, "employed"),
+        foster=domain.mentor(facts, "foster"),
         visit=domain.last_visit(facts),
         cases=domain.open_cases(facts),
         referral=referral,
@@ -61,7 +54,6 @@ async def put_together(conn: Connection, family: Sequence[UUID]) -> Progress:
         graduation=domain.graduation(facts),
         assessment=assessments[0] if assessments else None,
     )
-    return Progress(overview, domain.mentor(facts, "foster"))
 
 
 def _known(reports: Sequence[Report]) -> list[Report]:
