@@ -6,6 +6,7 @@ each day, whose heading is the day. Whom a row is about is said by its id, or by
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Literal, NamedTuple, TypeAlias
@@ -123,6 +124,7 @@ def _columns(headings: Sequence[str]) -> _Columns:
     folded = [fold(heading) for heading in headings]
     known = {field: at for field, at in FIELDS.columns(headings).items() if field in HEADINGS}
     days = {at: day for at, heading in enumerate(headings) if (day := read_day(heading)) is not None}
+    used = {folded[at] for at in known.values()}
     twice = sorted(name for name, times in Counter(folded).items() if times > 1 and name in used)
     if twice or len(set(days.values())) < len(days):
         raise AttendanceSheetRefused("Two columns stand under one heading; rename or remove one.", headings=twice)

@@ -183,7 +183,9 @@ def test_locations_are_named_where_their_names_are_known() -> None:
     missed = bazaar.BoothMissed(
         application_id=APPLICATION, bazaar_id=BAZAAR, vendor_id=VENDOR, bazaar_name="Bazar", site_id="sb"
     )
-    params = draft(missed, CAUSE, sites, NOW).params
+    of_missed = draft(missed, CAUSE, sites, NOW)
+    assert of_missed is not None
+    params = of_missed.params
     assert params["site_name"] == "Rusun Karang Anyar"
     assert "site_id" not in params
 

@@ -12,6 +12,7 @@ from services.training.api.access import find_class, require_class_area, require
 from services.training.domain import certificates as domain
 from services.training.domain import credentials
 from services.training.domain.certificates import Certificate, CertificateUnknown, Holder, Reason, RevokeCertificate
+from services.training.domain.courses import CourseCode
 from services.training.handlers import certificates as handlers
 from services.training.settings import TrainingSettings
 from services.training.store import certificates as store
@@ -75,7 +76,7 @@ async def list_certificates(
     edge: EdgeDep,
     area: Annotated[AreaCode | None, Query(description="Of classes of this area; else of all yours")] = None,
     class_id: UUID | None = None,
-    course: Annotated[str | None, Query(max_length=80)] = None,
+    course: CourseCode | None = None,
     state: Literal["valid", "revoked"] | None = None,
     issued_from: date | None = None,
     issued_to: date | None = None,

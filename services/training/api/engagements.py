@@ -5,7 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from services.training.api.access import require_side
 from services.training.domain.clashes import Engagement, EngagementKind, collide
@@ -19,6 +19,7 @@ router = APIRouter(prefix="/v1", tags=["training"])
 
 DAYS_SHOWN = 60
 DAYS_SHOWN_MAX = 366
+Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2199, 12, 31))]
 
 
 class RangeInvalid(Refused):
@@ -57,8 +58,8 @@ class DaysAnswer(BaseModel):
 async def show_days(
     edge: EdgeDep,
     vendor_id: UUID,
-    since: Annotated[date | None, Query(description="First day; none: today")] = None,
-    until: Annotated[date | None, Query(description=f"Last day; none: {DAYS_SHOWN} days on")] = None,
+    since: Annotated[Day | None, Query(description="First day; none: today")] = None,
+    until: Annotated[Day | None, Query(description=f"Last day; none: {DAYS_SHOWN} days on")] = None,
 ) -> DaysAnswer:
     """The sessions and booths of a vendor by day, under whichever of its ids, and where they clash: for the vendor
     itself and for officers of where it lives.

@@ -22,7 +22,7 @@ from pydantic import (
 
 from services.training.domain.completion import COMPLETION_RULE
 from services.training.domain.courses import Course, CourseCode
-from services.training.domain.values import KnownArea
+from services.training.domain.values import Account, KnownArea, Name
 from shared.clock import JAKARTA
 from shared.errors import NotFound, Refused
 from shared.events.training import ClassDrafted, ClassFinished, ClassOpened
@@ -106,11 +106,9 @@ AskedHours: TypeAlias = Hours | dict[date, Hours]
 """The same hours on every day, or the hours of some days."""
 
 Days = Annotated[list[date], Field(max_length=DAYS_PER_CLASS_MAX), AfterValidator(session_days)]
-Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Venue = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]+$")
 ]
-Account = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
 
 def check_hours(hours: AskedHours | None, days: Sequence[date]) -> None:
@@ -132,7 +130,7 @@ class OpenClass(BaseModel):
 
     draft: bool = False
     course: CourseCode
-    title: Title
+    title: Name
     area: KnownArea
     days: Days = Field(default=[], validate_default=True)
     places: int = Field(default=PLACES_DEFAULT, ge=1, le=PLACES_PER_CLASS_MAX)
@@ -168,7 +166,7 @@ class EditDraft(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    title: Title | None = None
+    title: Name | None = None
     days: Days | None = None
     places: int | None = Field(default=None, ge=1, le=PLACES_PER_CLASS_MAX)
     kind: ClassKind | None = None

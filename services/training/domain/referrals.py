@@ -18,6 +18,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from services.training.domain.cases import Code
 from shared.clock import day_in_jakarta
 from shared.errors import NotFound, Refused
 from shared.events.cases import AnswerCapitalReferral
@@ -130,7 +131,7 @@ class PrepareReferral(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    bank: str
+    bank: Code
 
 
 class SendReferral(BaseModel):
