@@ -176,7 +176,7 @@ async def the_day(world: World) -> Ids:
     return {**ids, "scan_id": scans[0]["scan_id"]}
 
 
-async def tested(world: World) -> Ids:
+async def examined(world: World) -> Ids:
     """A class whose course ends with a test."""
     ids = await a_course(world)
     rule = {"course": ids["course"], "score_min": 60}
@@ -596,7 +596,7 @@ DOORS = [
     door(f"POST {C}/attendance/sheet", DECIDERS, the_day, file=a_sheet, unfit=SELF),
     door(f"POST {C}/check-ins/sync", HERE, the_day, {"device_id": "B", "sent_at": START.isoformat(), "scans": []}),
     door(f"POST {C}/check-ins/flagged/{{scan_id}}", DECIDERS, the_day, {"accept": True, "day": DAYS[0]}),
-    door(f"POST {C}/scores", DECIDERS, tested, about(scores=[{"vendor_id": "@vendor_id", "score": 80}])),
+    door(f"POST {C}/scores", DECIDERS, examined, about(scores=[{"vendor_id": "@vendor_id", "score": 80}])),
     door(f"POST {K}/revoke", DECIDERS, certified, {"reason": "fraud"}),
     door(f"POST {K}/reissue", DECIDERS, certified),
     # ---- what officers of the city do
