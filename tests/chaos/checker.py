@@ -198,6 +198,7 @@ def _versions(evidence: Evidence) -> dict[Key, int]:
     for topic, table, key in (
         (TRAINING, "training.trainee", "vendor_id"),
         (TRAINING, "training.training_class", "class_id"),
+        (TRAINING, "training.course", "course"),
         (BAZAAR, "bazaar.bazaar", "bazaar_id"),
         (BAZAAR, "bazaar.application", "application_id"),
         (BAZAAR, "bazaar.bazaar_request", "request_id"),
@@ -319,6 +320,7 @@ def _copies(evidence: Evidence, firsts: Firsts) -> Iterator[Finding]:
         yield from compared(f"{service}.vendor", VENDOR, vendors, "vendor_id", "kelurahan rw category agency")
     for table in ("vendor.vendor", "notify.contact"):
         yield from compared(table, CONTACT, cards, "vendor_id", "name phone email language")
+    yield from compared("training.vendor_name", CONTACT, {vendor_id: [] for vendor_id in cards}, "vendor_id")
     yield from compared("training.invitation", VENDOR, invited, "vendor_id course")
     yield from compared("training.enrolment", TRAINING, enrolled, "vendor_id class_id", "result")
     yield from compared("bazaar.completion", TRAINING, completed, "vendor_id class_id")

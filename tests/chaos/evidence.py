@@ -48,7 +48,7 @@ COMMANDS = (VENDOR_COMMANDS, BAZAAR_COMMANDS)
 
 LISTENS: Mapping[str, Sequence[str]] = {
     "vendor": (VENDOR_COMMANDS,),
-    "training": (VENDOR,),
+    "training": (VENDOR, CONTACT, BAZAAR),
     "bazaar": (VENDOR, TRAINING, BAZAAR_COMMANDS),
     "notify": (CONTACT, VENDOR, TRAINING, BAZAAR),
     "witness": TOPICS,
@@ -64,6 +64,8 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         "vendor": "SELECT vendor_id::text, kelurahan, rw, category, agency FROM vendor",
         "trainee": "SELECT vendor_id::text, version FROM trainee",
         "training_class": "SELECT class_id::text, version FROM training_class",
+        "course": "SELECT course, version FROM course",
+        "vendor_name": "SELECT vendor_id::text FROM vendor_name",
         "invitation": "SELECT vendor_id::text, course FROM invitation",
         "enrolment": "SELECT vendor_id::text, class_id::text, result FROM enrolment",
     },

@@ -45,6 +45,7 @@ def orderly() -> Evidence:
         name: []
         for name in (
             *("vendor.vendor", "training.vendor", "training.trainee", "training.training_class"),
+            *("training.course", "training.vendor_name"),
             *("training.invitation", "training.enrolment", "bazaar.vendor", "bazaar.completion", "bazaar.bazaar"),
             *("bazaar.application", "notify.contact", "notify.notification", "witness.tally"),
         )
@@ -73,6 +74,7 @@ def orderly() -> Evidence:
         tables["bazaar.vendor"].append(copy)
         tables["notify.contact"].append({"vendor_id": key, **card})
         tables["training.trainee"].append({"vendor_id": key, "version": 3})
+        tables["training.vendor_name"].append({"vendor_id": key})
         tables["training.invitation"].append({"vendor_id": key, "course": "dasar-kewirausahaan"})
         tables["training.enrolment"].append({"vendor_id": key, "class_id": "c", "result": "completed"})
         tables["bazaar.completion"].append({"vendor_id": key, "class_id": "c"})
@@ -80,6 +82,8 @@ def orderly() -> Evidence:
         ledger.promise(VENDOR, key, "VendorRegistered")
         ledger.promise(VENDOR, key, "VendorCategoryChosen")
         ledger.people.add(card["phone"])
+    publish(evidence, TRAINING, "dasar-kewirausahaan", "CourseListed")
+    tables["training.course"].append({"course": "dasar-kewirausahaan", "version": 1})
     publish(evidence, VENDOR_COMMANDS, "ref", "RegisterVendor", None)
     publish(evidence, VENDOR, "k", "VendorRegistrationRefused")
     ledger.refused.add("k")
@@ -184,6 +188,14 @@ SPOILED: dict[str, tuple[Spoil, Named]] = {
         lambda e: again(e, VENDOR, 1, id="other"),
         {("doubled", VENDOR, "v1", "2")},
     ),
+    "a name that training never heard": (
+        lambda e: drop(e, "training.vendor_name", vendor_id="v1"),
+        {("effect lost", CONTACT, "v1", "")},
+    ),
+    "a course that nobody listed": (
+        lambda e: drop(e, "training.course", course="dasar-kewirausahaan"),
+        {("without cause", TRAINING, "dasar-kewirausahaan", "1")},
+    ),
     "an event under another key": (
         lambda e: again(e, VENDOR, 1, fault="its key is not its subject"),
         {("unreadable", VENDOR, "v1", "2")},
@@ -282,7 +294,7 @@ SPOILED: dict[str, tuple[Spoil, Named]] = {
 def test_in_an_orderly_world_there_is_nothing_to_report() -> None:
     evidence = orderly()
     assert judge(evidence) == []
-    assert count_events(evidence) == 2 * 7 + 2 + 1 + len(evidence.mailbox)
+    assert count_events(evidence) == 2 * 7 + 3 + 1 + len(evidence.mailbox)
 
 
 def test_it_knows_every_message_that_is_told() -> None:
