@@ -59,6 +59,7 @@ STAYS_OF_ERASED = {
     "help_case": "state = 'closed'",
     "candidacy": "erased_at IS NOT NULL AND evidence IS NULL",
     "visit": "note IS NULL",
+    "graduation_appeal": "text_sealed IS NULL AND answer_sealed IS NULL AND state <> 'open'",
 }
 """Table -> what must be so of a row under an id that leads to nobody; of other tables none is left."""
 
@@ -156,6 +157,7 @@ class Books:
     erased: set[UUID] = field(default_factory=set)
     recent: list[str] = field(default_factory=list)
     people: dict[UUID, UUID] = field(default_factory=dict)
+    ever_merged: set[UUID] = field(default_factory=set)
 
     async def check(self, step: str, *, settled: bool) -> None:
         """Read everything, and compare. `settled`: every timer that is due was worked off."""
@@ -170,7 +172,8 @@ class Books:
             letters = await conn.fetch("SELECT type, error FROM dead_letter")
             facts = await self._facts(conn) if settled else None
         assert not letters, f"a message of another service could not be taken: {[dict(one) for one in letters]}"
-        self.people: dict[UUID, UUID] = {row["vendor_id"]: row["person_id"] for row in self.rows["family"]}
+        self.people = {row["vendor_id"]: row["person_id"] for row in self.rows["family"]}
+        self.ever_merged |= self.people.keys()
         self._read(written)
         self.erased = gone
         self._versions()
@@ -244,7 +247,7 @@ class Books:
         waits = {(row["vendor_id"], row["course"]): row["class_id"] for row in self.rows["wait"]}
         # of a person's several ids one hears where it waits from now on; that it waits each has heard
         told_waits = {key: class_id for key, class_id in told.waits.items() if key[0] not in gone}
-        told_waits |= {key: waits[key] for key in waits.keys() & told_waits.keys() if key[0] in self.people}
+        told_waits |= {key: waits[key] for key in waits.keys() & told_waits.keys() if key[0] in self.ever_merged}
         same(waits, told_waits)
         mentors = {(row["vendor_id"], row["kind"]): row["mentor_id"] for row in self.rows["assignment"]}
         same(mentors, {key: mentor_id for key, mentor_id in told.mentors.items() if key[0] not in gone})
@@ -321,7 +324,15 @@ class Books:
                 if row["class_id"] != a_class["class_id"] or (row["class_id"], row["vendor_id"]) in there:
                     continue
                 person = stands_for(people, row["vendor_id"])
-                turn = queue.get(person)
+                # who asks for another class while it waits keeps its moment there
+                turn = min(
+                    (
+                        wait["since"]
+                        for wait in self.before["wait"]
+                        if wait["course"] == a_class["course"] and stands_for(people, wait["vendor_id"]) == person
+                    ),
+                    default=None,
+                )
                 skipped = [
                     other
                     for other, since in queue.items()
