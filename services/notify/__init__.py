@@ -7,7 +7,7 @@ NotifyDataErased, which answers VendorErased).
 Listens to: `lapak.vendor.events.v1`, `lapak.vendor.contact.v1`, `lapak.training.events.v1`, `lapak.training.contact.v1`
 (names of mentors, addresses of providers), `lapak.bazaar.events.v1`.
 
-A notification's life (the rules are in `domain.py`, the loop in `delivery.py`):
+A notification's life (the rules are in `domain/delivery.py`, the loop in `delivery.py`):
 
     waiting_contact -> queued -> sending -> sent | rejected | retry | unknown
                                   retry -> sending ...

@@ -5,8 +5,9 @@ from email.utils import parseaddr
 
 from pydantic import Field, SecretStr, field_validator
 
-from services.notify import api, consumers
+from services.notify.api import ROUTERS
 from services.notify.channels.email import Email, SmtpServer
+from services.notify.consumers import SUBSCRIPTIONS
 from services.notify.delivery import Delivery, Pace
 from shared.service import Platform, Service
 from shared.settings import ServiceSettings, load
@@ -87,7 +88,7 @@ def create() -> Service:
     return Service(
         "notify",
         settings,
-        routers=[api.router],
-        subscriptions=consumers.subscriptions(),
+        routers=ROUTERS,
+        subscriptions=SUBSCRIPTIONS,
         background=[deliver],
     )

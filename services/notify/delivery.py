@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 
 from opentelemetry.trace import SpanKind
 
-from services.notify import handlers
 from services.notify.channels import Channel, ChannelDown, Letter, Line
-from services.notify.domain import Outcome, Rejected
-from services.notify.handlers import End
+from services.notify.domain.delivery import Outcome, Rejected
+from services.notify.handlers import delivery as handlers
+from services.notify.handlers import planning
+from services.notify.handlers.delivery import End
 from services.notify.journal import Journal
 from services.notify.rendering import Template, TemplateFault, current_templates, render
 from services.notify.store import delivery, intents
@@ -240,7 +241,7 @@ class Delivery:
         while not self._stopping.is_set():
             await self._swept("notifications.expired", self._expire)
             await self._swept("notifications.unknown", self._lose)
-            await self._swept("notifications.released", handlers.release_reachable)
+            await self._swept("notifications.released", planning.release_reachable)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), self._pace.sweep_seconds)
 

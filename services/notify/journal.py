@@ -7,8 +7,8 @@ transaction. So a crash leaves at most one message per line without a known outc
 import asyncio
 from uuid import UUID
 
-from services.notify import handlers
-from services.notify.handlers import End
+from services.notify.handlers import delivery as handlers
+from services.notify.handlers.delivery import End
 from services.notify.store.delivery import Start
 from shared.clock import Clock
 from shared.db import Database

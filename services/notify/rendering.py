@@ -17,7 +17,7 @@ from uuid import UUID
 import jinja2
 from jinja2.sandbox import SandboxedEnvironment
 
-from services.notify.domain import Contact
+from services.notify.domain.people import Contact
 from services.notify.plans import TEMPLATES
 from services.notify.wording import FILTERS, LANGUAGES
 

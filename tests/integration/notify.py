@@ -17,7 +17,7 @@ from aiokafka import ConsumerRecord
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from services.notify.channels.email import Email, SmtpServer
-from services.notify.consumers import subscriptions
+from services.notify.consumers import SUBSCRIPTIONS
 from services.notify.delivery import Delivery, Pace
 from shared import failpoints
 from shared.clock import Clock
@@ -198,7 +198,7 @@ class Desk:
 
     def consumer(self, topic: str) -> Consumer:
         """A consumer of one topic, as one replica has it."""
-        (subscription,) = (one for one in subscriptions() if one.topic == topic)
+        (subscription,) = (one for one in SUBSCRIPTIONS if one.topic == topic)
         return Consumer("notify", subscription, self.database, self.clock, self.sealer, asyncio.Event())
 
     async def states(self) -> Counter[str]:

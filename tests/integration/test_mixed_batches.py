@@ -14,7 +14,7 @@ from uuid import UUID
 import pytest
 
 from services.bazaar.consumers import SUBSCRIPTIONS as BAZAAR
-from services.notify.consumers import subscriptions as notify
+from services.notify.consumers import SUBSCRIPTIONS as NOTIFY
 from services.training.consumers import SUBSCRIPTIONS as TRAINING
 from shared.consume import Received, Subscription
 from shared.db import Database
@@ -27,7 +27,7 @@ from tests.integration.vendor import KARANG_ANYAR, MakeDatabase
 
 NOW = datetime(2023, 3, 1, 3, tzinfo=UTC)
 Batch: TypeAlias = list[Event]
-SERVICES: Mapping[str, Sequence[Subscription]] = {"bazaar": BAZAAR, "training": TRAINING, "notify": notify()}
+SERVICES: Mapping[str, Sequence[Subscription]] = {"bazaar": BAZAAR, "training": TRAINING, "notify": NOTIFY}
 
 
 async def apply(service: str, database: Database, batch: Batch) -> None:

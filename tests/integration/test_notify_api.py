@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from services.notify import handlers
 from services.notify.app import create
+from services.notify.handlers import delivery as handlers
 from services.notify.store import delivery
 from services.notify.store.delivery import Start
 from shared.auth import LocalIssuer

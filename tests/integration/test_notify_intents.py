@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.notify import consumers
+from services.notify.consumers import copies, planning
 from services.notify.rendering import current_templates
 from shared.consume import Received
 from shared.events.bazaar import BazaarAnnounced, BazaarSite, BoothDeclined
@@ -78,8 +78,8 @@ async def test_card_and_event_written_at_the_same_moment_meet(desk: Desk) -> Non
             envelope = Envelope(new_id(), type(event).__name__, "test", desk.clock.now(), str(vendor), 1, None)
             return Received(envelope, event)
 
-        await consumers.plan_notifications(one, [received(enrolled(vendor))], desk.clock.now())
-        await consumers.remember_contacts(other, [received(card(vendor))], desk.clock.now())
+        await planning.plan_notifications(one, [received(enrolled(vendor))], desk.clock.now())
+        await copies.remember_contacts(other, [received(card(vendor))], desk.clock.now())
         await done.commit()
         await begun.commit()
     assert await desk.states() == {"waiting_contact": 1}

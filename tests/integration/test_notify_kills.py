@@ -9,11 +9,11 @@ from uuid import UUID
 
 import pytest
 
-from services.notify import handlers
 from services.notify.channels.email import Email, SmtpServer
 from services.notify.delivery import Delivery
-from services.notify.domain import Accepted, Deferred, Outcome
-from services.notify.handlers import End
+from services.notify.domain.delivery import Accepted, Deferred, Outcome
+from services.notify.handlers import delivery as handlers
+from services.notify.handlers.delivery import End
 from services.notify.journal import Journal
 from services.notify.store import delivery
 from services.notify.store.delivery import Job, Start

@@ -9,8 +9,9 @@ from uuid import UUID
 import httpx
 import pytest
 
-from services.notify import handlers
 from services.notify.app import create
+from services.notify.handlers import copies, erasures
+from services.notify.handlers import delivery as handlers
 from services.notify.store import delivery
 from services.notify.store.delivery import Start
 from shared import dead_letters
@@ -286,12 +287,12 @@ async def test_cards_events_and_erasures_at_once_leave_nobody_reachable(desk: De
 
     async def remember(vendor: UUID) -> None:
         async with desk.database.transaction() as conn:
-            await handlers.remember_contacts(conn, [card(vendor)], now=now)
+            await copies.remember_contacts(conn, [card(vendor)], now=now)
             await asyncio.sleep(0)
 
     async def erase(vendor: UUID) -> None:
         async with desk.database.transaction() as conn:
-            await handlers.erase_vendors(conn, [erased(vendor)], now=now)
+            await erasures.erase_vendors(conn, [erased(vendor)], now=now)
 
     await asyncio.gather(*(act(vendor) for vendor in vendors for act in (remember, erase)))
     assert await rows(desk, "contact") == []
@@ -304,10 +305,10 @@ async def test_an_erasure_waits_for_a_card_that_is_being_written_and_takes_it_aw
 
     async def erase() -> None:
         async with desk.database.transaction() as conn:
-            await handlers.erase_vendors(conn, [erased(vendor)], now=now)
+            await erasures.erase_vendors(conn, [erased(vendor)], now=now)
 
     async with desk.database.transaction() as conn:
-        await handlers.remember_contacts(conn, [card(vendor)], now=now)
+        await copies.remember_contacts(conn, [card(vendor)], now=now)
         erasing = asyncio.create_task(erase())
         done, _ = await asyncio.wait([erasing], timeout=0.2)
         assert not done

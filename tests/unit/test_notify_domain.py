@@ -6,20 +6,19 @@ from uuid import UUID
 
 import pytest
 
-from services.notify import domain
-from services.notify.domain import (
+from services.notify.domain import delivery as domain
+from services.notify.domain.delivery import (
     STATES,
     Accepted,
     Ambiguous,
-    Cause,
     Deferred,
     NotUnknown,
     Rejected,
     SettleNotification,
     Standing,
     State,
-    draft,
 )
+from services.notify.domain.planning import Cause, draft
 from services.notify.plans import PLANS, TEMPLATES, Lane
 from shared.events import bazaar, cases, mentoring, training, vendor
 from shared.events.envelope import Event

@@ -6,7 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from services.notify.domain import Cause, Contact, draft
+from services.notify.domain.people import Contact
+from services.notify.domain.planning import Cause, draft
 from services.notify.plans import PLANS, TEMPLATES
 from services.notify.rendering import Template, TemplateFault, Text, current_templates, render
 from services.notify.wording import FILTERS, LANGUAGES

@@ -15,7 +15,7 @@ from services.bazaar.domain.bazaar import OFFER_WINDOW_MIN, BazaarState, offers_
 from services.bazaar.domain.policy import Policy
 from services.bazaar.domain.rotation import promote
 from services.bazaar.domain.round import SAME_PERSON, Candidate, freeze
-from services.notify.domain import Cause, Draft, told_once
+from services.notify.domain.planning import Cause, Draft, told_once
 from services.notify.plans import Lane
 from services.training.domain import classes as training
 from services.training.domain.classes import OpenClass

@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from services.notify.domain import Contact, Outcome
+from services.notify.domain.delivery import Outcome
+from services.notify.domain.people import Contact
 from services.notify.rendering import Text
 from shared.events.notify import Channel as ChannelName
 

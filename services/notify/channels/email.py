@@ -19,7 +19,8 @@ import aiosmtplib
 from aiosmtplib.email import parse_address
 
 from services.notify.channels import ChannelDown, Letter, Line
-from services.notify.domain import Accepted, Ambiguous, Contact, Deferred, Outcome, Rejected
+from services.notify.domain.delivery import Accepted, Ambiguous, Deferred, Outcome, Rejected
+from services.notify.domain.people import Contact
 from shared.clock import JAKARTA
 from shared.events.notify import Channel as ChannelName
 

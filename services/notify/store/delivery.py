@@ -11,7 +11,8 @@ from uuid import UUID
 
 import asyncpg
 
-from services.notify.domain import Contact, Settlement, Standing
+from services.notify.domain.delivery import Settlement, Standing
+from services.notify.domain.people import Contact
 from shared.db import Connection
 from shared.events.notify import Channel
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from services.notify.domain import Draft
+from services.notify.domain.planning import Draft
 from services.notify.rendering import Template
 from shared.db import Connection
 from shared.ids import new_id

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from services.notify.domain import Contact
+from services.notify.domain.people import Contact
 from shared.db import Connection
 
 

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from services.notify.domain import Contact, State
+from services.notify.domain.delivery import State
+from services.notify.domain.people import Contact
 from services.notify.rendering import Text
 
 __all__ = [

@@ -1,0 +1,1 @@
+"""The decisions of notify: pure, by noun."""

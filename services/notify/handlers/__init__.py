@@ -1,0 +1,1 @@
+"""What notify does with each message and each outcome: load, decide, save, record. The edge owns the transaction."""

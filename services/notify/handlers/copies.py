@@ -1,0 +1,43 @@
+"""Copies of what other services own: contact cards, names of locations, where vendors live."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from services.notify.store import copies, intents
+from services.notify.store.erasures import PEOPLE
+from shared import families
+from shared.db import Connection
+from shared.events.training import OrganisationCard
+from shared.events.vendor import ContactCard, VendorMoved, VendorRegistered
+
+
+async def remember_contacts(
+    conn: Connection, cards: Sequence[ContactCard | OrganisationCard], *, now: datetime
+) -> None:
+    """Keep the cards, and queue the messages that waited for them."""
+    await families.share_people(conn, PEOPLE)
+    last = {UUID(card.subject): card for card in cards}
+    await copies.save_contacts(conn, list(last.values()), now)
+    await intents.release_waiting(conn, list(last))
+
+
+async def forget_contact(conn: Connection, vendor_id: UUID) -> None:
+    """Erase how to reach a vendor. What is not yet sent to it finds no contact and is rejected."""
+    await copies.remove_contact(conn, vendor_id)
+
+
+async def forget_organisation(conn: Connection, party_id: UUID) -> None:
+    """Forget a provider or a mentor. Texts that would have named it do not."""
+    await copies.remove_organisation(conn, party_id)
+
+
+async def remember_sites(conn: Connection, names: Mapping[tuple[UUID, str], str]) -> None:
+    """Keep the names of locations, by bazaar and site."""
+    if names:
+        await copies.save_sites(conn, names)
+
+
+async def remember_areas(conn: Connection, events: Sequence[VendorRegistered | VendorMoved]) -> None:
+    """Keep where vendors live; of several of one vendor the last counts."""
+    await copies.save_areas(conn, {event.vendor_id: event.kelurahan for event in events})
