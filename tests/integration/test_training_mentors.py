@@ -57,6 +57,19 @@ async def give(school: School, mentor: UUID, *vendors: UUID, kind: Any = "employ
             await assign(conn, vendor, mentor, kind=kind, by="officer", now=school.clock.now())
 
 
+async def graduate(school: School, vendor: UUID) -> None:
+    async with school.database.transaction() as conn:
+        await conn.execute(
+            "INSERT INTO candidacy (candidacy_id, vendor_id, criteria, criteria_version, state, proposed_at, "
+            "decided_at, months_from, months_until, decided_on, decided_until, evidence) "
+            "VALUES ($1, $2, 'naik-kelas', 1, 'graduated', $3, $3, '2022-09', '2023-02', $4, '2023-02', '{}')",
+            new_id(),
+            vendor,
+            school.clock.now(),
+            school.clock.today(),
+        )
+
+
 async def visit(school: School, mentor: UUID, vendor: UUID, day: str, **more: Any) -> UUID:
     body = {"vendor_id": str(vendor), "mentor_id": str(mentor), "visited_on": day, "mode": "visit", **more}
     return UUID(ok(await school.post("/v1/visits", body), 201)["visit_id"])
@@ -206,22 +219,11 @@ async def test_mentors_are_listed_by_area_field_language_and_room(school: School
     assert rest["next"] is None
 
 
-async def test_only_a_member_who_graduated_mentors_and_an_erased_one_does_no_more(
-    school: School, clock: StandingClock
-) -> None:
+async def test_only_a_member_who_graduated_mentors_and_an_erased_one_does_no_more(school: School) -> None:
     alumnus, mentee = await school.register(2)
     refused = await school.post("/v1/mentors", foster(vendor_id=str(alumnus)))
     assert ok(refused, 409)["code"] == "not-graduated"
-    async with school.database.transaction() as conn:
-        await conn.execute(
-            "INSERT INTO candidacy (candidacy_id, vendor_id, criteria, criteria_version, state, proposed_at, "
-            "decided_at, months_from, months_until, decided_on, decided_until, evidence) "
-            "VALUES ($1, $2, 'naik-kelas', 1, 'graduated', $3, $3, '2022-09', '2023-02', $4, '2023-02', '{}')",
-            new_id(),
-            alumnus,
-            clock.now(),
-            clock.today(),
-        )
+    await graduate(school, alumnus)
     mentor = await enter(school, foster(vendor_id=str(alumnus)))
     (listed,) = await school.published("MentorListed")
     assert listed.body["alumnus"] is True
@@ -232,6 +234,42 @@ async def test_only_a_member_who_graduated_mentors_and_an_erased_one_does_no_mor
     async with school.database.read() as conn:
         row = await conn.fetchrow("SELECT state, vendor_id, card_sealed FROM mentor")
     assert tuple(row or ()) == ("withdrawn", None, None)
+
+
+@pytest.mark.parametrize("survivor", ["mentor", "mentee"])
+async def test_a_mentor_who_turns_out_to_be_its_own_mentee_is_parted_from_itself_only(
+    school: School, clock: StandingClock, survivor: str
+) -> None:
+    alumnus, mentee, stranger = await school.register(3)
+    await graduate(school, alumnus)
+    itself = await enter(school, foster(vendor_id=str(alumnus)))
+    employed, angkat = await enter(school), await enter(school, foster())
+    group = await adopt(school, itself)
+    await join(school, group, mentee, stranger)
+    await give(school, employed, mentee)
+    one, into, kept = mentee, alumnus, {(mentee, employed), (stranger, itself)}
+    if survivor == "mentee":
+        # of the two foster mentors this stays, though it came later and the other is that of the id that survives
+        clock.advance(minutes=1)
+        await give(school, angkat, alumnus, kind="foster")
+        one, into, kept = alumnus, mentee, {*kept, (alumnus, angkat)}
+    await school.hear((VendorMerged(vendor_id=one, into=into, merge_id=new_id()), 2))
+    async with school.database.read() as conn:
+        standing = await conn.fetch("SELECT vendor_id, mentor_id FROM assignment WHERE until IS NULL")
+        ended = await conn.fetch("SELECT vendor_id, mentor_id, ended_because FROM assignment WHERE until IS NOT NULL")
+    assert {tuple(row) for row in standing} == kept
+    assert [tuple(row) for row in ended] == [(mentee, itself, "merged")]
+    (parted,) = await school.published("MentorUnassigned")
+    assert (parted.key, parted.body["mentor_id"], parted.body["kind"], parted.body["because"]) == (
+        mentee,
+        str(itself),
+        "foster",
+        "merged",
+    )
+    members = ok(await school.get(f"/v1/foster-groups/{group}/members"))["items"]
+    assert [UUID(member["vendor_id"]) for member in members] == [stranger]
+    asked_again = await school.post(f"/v1/trainees/{mentee}/mentors", {"mentor_id": str(itself), "reason": "other"})
+    assert ok(asked_again, 409)["code"] == "own-mentor"
 
 
 # --- foster groups

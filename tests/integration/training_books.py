@@ -431,7 +431,7 @@ class Books:
             theirs = {
                 self.person(one["vendor_id"]) for one in self.rows["assignment"] if one["mentor_id"] == row["mentor_id"]
             }
-            assert step == "merge" or not own & theirs, f"somebody mentors itself: {row}"
+            assert not own & theirs, f"somebody mentors itself: {row}"
         groups = {row["group_id"]: row for row in self.rows["group"]}
         members = Counter(row["group_id"] for row in self.rows["member"])
         for row in self.rows["member"]:

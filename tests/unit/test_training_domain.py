@@ -2,13 +2,14 @@
 
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 import pytest
 from pydantic import ValidationError
 
-from services.training.domain import classes, completion, enrolments
+from services.training.domain import assignments, classes, completion, enrolments
+from services.training.domain.assignments import Assignment, Kind
 from services.training.domain.classes import AttendanceMissing, ClassRunning, OpenClass, TrainingClass
 from services.training.domain.enrolments import About, Enrolling, Standing
 
@@ -171,3 +172,35 @@ def test_a_class_with_a_session_whose_attendance_is_missing_is_not_finished() ->
 
 def test_finishing_again_changes_nothing() -> None:
     assert classes.finish(finished(), [], today=FIRST) == finished()
+
+
+# --- people who turn out to be one
+
+
+def had(number: int, vendor_id: UUID, mentor_id: UUID, day: int = 1, kind: Kind = "foster") -> Assignment:
+    return Assignment(
+        UUID(int=number), vendor_id, mentor_id, kind, by="officer", since=datetime(2023, 3, day, tzinfo=UTC)
+    )
+
+
+def test_of_several_mentors_of_a_kind_that_of_the_id_that_stands_for_the_person_stays_else_the_oldest() -> None:
+    survivor, first, second, stranger = map(vendor, (3, 1, 2, 4))
+    persons = dict.fromkeys((survivor, first, second), survivor)
+    mentors: dict[UUID, UUID | None] = {vendor(number): None for number in (11, 12, 13)}
+    older, later = had(101, first, vendor(11), 1), had(102, second, vendor(12), 2)
+    of_survivor, employed = had(103, survivor, vendor(13), 3), had(104, first, vendor(11), 1, "employed")
+    others = had(105, stranger, vendor(11), 4)
+    assert assignments.surplus([older, later, employed, others], persons, mentors) == [later]
+    assert assignments.surplus([older, later, of_survivor, employed, others], persons, mentors) == [older, later]
+
+
+def test_nobody_stays_its_own_mentor_by_whichever_id_and_another_mentor_stays_instead() -> None:
+    survivor, retired, stranger = map(vendor, (1, 2, 3))
+    persons = dict.fromkeys((survivor, retired), survivor)
+    itself, other = vendor(11), vendor(12)
+    for member in (survivor, retired):
+        mentors: dict[UUID, UUID | None] = {itself: member, other: stranger}
+        own, also_own = had(101, survivor, itself, 1), had(102, retired, itself, 2)
+        another, theirs = had(103, retired, other, 3), had(104, stranger, itself, 1)
+        assert assignments.surplus([own, another, theirs], persons, mentors) == [own]
+        assert assignments.surplus([own, also_own, theirs], persons, mentors) == [own, also_own]

@@ -176,15 +176,21 @@ def give(
     return Given(assignment, standing)
 
 
-def surplus(standing: Sequence[Assignment], persons: Mapping[UUID, UUID]) -> list[Assignment]:
-    """Of people who turned out to be one: the assignments that end, so that one of each kind is left.
+def surplus(
+    standing: Sequence[Assignment], persons: Mapping[UUID, UUID], mentors: Mapping[UUID, UUID | None]
+) -> list[Assignment]:
+    """Of people who turned out to be one: the assignments that end, so that one of each kind is left, and nobody
+    mentors itself.
 
-    The one of the id that stands for the person stays, else the oldest. `persons`: id -> id that stands for it.
+    The one of the id that stands for the person stays, else the oldest. `persons`: id -> id that stands for it;
+    `mentors`: which of them are members themselves, by which id.
     """
     kept: dict[tuple[UUID, Kind], Assignment] = {}
     for one in sorted(
         standing, key=lambda one: (persons.get(one.vendor_id) != one.vendor_id, one.since, one.vendor_id)
     ):
-        kept.setdefault((persons.get(one.vendor_id, one.vendor_id), one.kind), one)
+        person_id, itself = persons.get(one.vendor_id, one.vendor_id), mentors.get(one.mentor_id)
+        if itself is None or persons.get(itself, itself) != person_id:
+            kept.setdefault((person_id, one.kind), one)
     stay = {one.assignment_id for one in kept.values()}
     return [one for one in standing if one.assignment_id not in stay]

@@ -183,10 +183,12 @@ async def part_who_left(conn: Connection, vendor_ids: Sequence[UUID], *, now: da
 
 
 async def end_doubles(conn: Connection, vendor_ids: Collection[UUID], *, now: datetime) -> list[MentorUnassigned]:
-    """After registrations were merged: the person keeps one mentor of each kind."""
+    """After registrations were merged: the person keeps one mentor of each kind, and is not its own."""
     locked = await lock_people(conn, list(vendor_ids))
     persons = await families.find_persons(conn, list(locked.versions))
-    ending = domain.surplus(await store.find_standing(conn, locked.versions), persons)
+    standing = await store.find_standing(conn, locked.versions)
+    rooms = await store.find_rooms(conn, {one.mentor_id for one in standing})
+    ending = domain.surplus(standing, persons, {one.mentor_id: one.vendor_id for one in rooms.values()})
     return await _end(conn, ending, locked.versions, "merged", ended_by=None, reason=None, now=now)
 
 
