@@ -9,9 +9,10 @@ from services.training.handlers.courses import TELL, tell_catalogue
 from services.training.handlers.demand import EXPIRE, expire_requests
 from services.training.handlers.graduation import EVERYONE, REVIEW, everyone_by_timer, review_by_timer
 from services.training.handlers.matchings import NEWCOMERS, PUBLISH, match_by_timer, put_into_effect
+from services.training.handlers.promotion import PROMOTE
 from services.training.handlers.reminders import BEGIN, begin_class, remind_of_session
 from services.training.handlers.reminders import REMIND as REMIND_OF_SESSION
-from services.training.handlers.seating import PROMOTE, promote_waiting
+from services.training.handlers.seating import promote_waiting
 from services.training.handlers.tickets import ISSUE as ISSUE_TICKETS
 from services.training.handlers.tickets import issuer as ticket_issuer
 from services.training.settings import TrainingSettings

@@ -12,8 +12,9 @@ import pytest
 
 from services.training.app import create
 from services.training.handlers.demand import ask_for_course
+from services.training.handlers.promotion import PROMOTE
 from services.training.handlers.reminders import BEGIN, begin_class
-from services.training.handlers.seating import PROMOTE, promote_waiting
+from services.training.handlers.seating import promote_waiting
 from services.training.store import classes, waiting
 from shared.auth import LocalIssuer
 from shared.clock import day_in_jakarta
@@ -304,6 +305,36 @@ async def test_parted_again_both_count_for_themselves_and_a_place_that_is_free_i
     await work_off(school)
     assert await roster(school, full) == [waiter]
     assert await roster(school, elsewhere) == [seated]
+
+
+@pytest.mark.parametrize("what", ["withdraws", "fails", "is corrected"])
+async def test_who_waits_by_another_id_has_its_turn_once_the_place_it_had_is_no_reason_any_more(
+    school: School, clock: StandingClock, what: str
+) -> None:
+    """As one person it had a place in one class while another, for which it waits, had room; nobody else is moved."""
+    waiter, seated, other = await school.register(3)
+    full = await school.open_class(places=1, days=LATER)
+    await wait_for(school, clock, full, [other, waiter])
+    held = await school.open_class(places=1, days=["2023-03-06"])
+    assert (await school.enrol(held, [seated]))["enrolled"] == [str(seated)]
+    await school.hear((VendorMerged(vendor_id=seated, into=waiter, merge_id=new_id()), 2))
+    await school.withdraw(full, [other])
+    await work_off(school)
+    assert await roster(school, full) == []
+    if what == "withdraws":
+        await school.withdraw(held, [waiter], token=school.vendor(waiter))
+    else:
+        clock.moment = moment("2023-03-06T17:00")
+        await school.attend(held, "2023-03-06", [] if what == "fails" else [seated])
+        await school.finish(held)
+    if what == "is corrected":
+        await work_off(school)
+        assert await roster(school, full) == [], "it completed the course"
+        await school.attend(held, "2023-03-06", [])
+    await work_off(school)
+    assert await roster(school, full) == [waiter]
+    assert (await told(school, waiter))[-1] == "TrainingEnrolled"
+    assert_gapless(await school.sequences())
 
 
 async def test_a_person_gives_up_a_place_by_any_of_its_ids(school: School) -> None:

@@ -19,12 +19,12 @@ from services.training.domain.enrolments import (
 )
 from services.training.domain.waiting import Wait
 from services.training.handlers.classes import lock_places
+from services.training.handlers.promotion import look_for_places
 from services.training.handlers.reminders import find_places_in_line
 from services.training.handlers.seating import (
     Seating,
     find_clashes,
     give_places,
-    look_for_places,
     opening_of,
     seat_those_who_wait,
 )
@@ -162,6 +162,9 @@ async def withdraw_vendors(
     await give_places(conn, a_class.course, seating.promoted, waited, now=now)
     known = [event for event in outcome.withdrawn if event.vendor_id in seating.versions]
     await record(conn, seating.versions, [*known, *seating.promoted], now=now)
+    if given_up and await waiting.find_waits(conn, a_class.course, given_up):
+        # by another of its ids: the place it had was what kept it from its turn
+        await look_for_places(conn, a_class.course, now=now)
     return outcome
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from services.training.domain import enrolments
 from services.training.domain.classes import TrainingClass
 from services.training.domain.waiting import Waiter, area_in_line, places_in_line
-from services.training.handlers.seating import look_for_places
+from services.training.handlers.promotion import look_for_places
 from services.training.handlers.trainees import record
 from services.training.store import classes, courses, rosters, trainees, waiting
 from shared.clock import JAKARTA, day_in_jakarta

@@ -9,8 +9,9 @@ from services.training.domain.attendance import attended
 from services.training.domain.classes import TrainingClass
 from services.training.domain.enrolments import Enrolment
 from services.training.handlers.certificates import settle_soon
+from services.training.handlers.promotion import look_for_places
 from services.training.handlers.trainees import record
-from services.training.store import attendance, completion, graduation, rosters, trainees
+from services.training.store import attendance, completion, graduation, rosters, trainees, waiting
 from shared.clock import day_in_jakarta
 from shared.db import Connection
 from shared.events.training import TraineeEvent, TrainingEnrolled
@@ -61,6 +62,9 @@ async def judge(
     await settle_soon(conn, a_class.class_id, now=now)
     # criteria of graduation may ask for trainings
     await graduation.add_due(conn, [event.vendor_id for event in events])
+    if await waiting.find_waits(conn, a_class.course, list(versions)):
+        # by another of its ids: who did not complete the course may have its turn now
+        await look_for_places(conn, a_class.course, now=now)
     return events
 
 

@@ -11,6 +11,7 @@ from services.training.domain.enrolments import Standing, enrolled_event
 from services.training.domain.openings import Opening
 from services.training.domain.waiting import Wait, seat_waiting
 from services.training.handlers import tickets
+from services.training.handlers.promotion import look_for_places
 from services.training.handlers.requesters import close_requests
 from services.training.handlers.results import recall
 from services.training.handlers.trainees import record
@@ -18,24 +19,15 @@ from services.training.store import classes, engagements, rosters, trainees, wai
 from shared.clock import day_in_jakarta
 from shared.db import Connection
 from shared.events.training import TrainingEnrolled
-from shared.ids import new_id
-from shared.timers import set_timer
 
 __all__ = [
-    "PROMOTE",
     "Seating",
     "find_clashes",
     "give_places",
-    "look_for_places",
     "opening_of",
     "promote_waiting",
     "seat_those_who_wait",
 ]
-
-PROMOTE = "training-promote"
-"""Kind of the timer that gives free places of a course to those who wait, keyed `<course>/<any id>`: after what frees
-places, or changes who may have them, without knowing of which class.
-"""
 
 
 @dataclass
@@ -113,13 +105,6 @@ async def give_places(
     await recall(conn, enrolled, now=now)
     for class_id in {event.class_id for event in enrolled}:
         await tickets.issue(conn, class_id, now=now)
-
-
-async def look_for_places(conn: Connection, course: str, *, now: datetime) -> None:
-    """Have the timer `PROMOTE` look at this course at once."""
-    # each time a timer of its own: one that is being worked off waits for the queue, and whoever holds that queue must
-    # not wait for the timer
-    await set_timer(conn, PROMOTE, f"{course}/{new_id()}", now)
 
 
 async def promote_waiting(conn: Connection, key: str, now: datetime) -> None:

@@ -9,7 +9,7 @@ from services.training.domain.enrolments import TraineeNotFound
 from services.training.domain.invitations import INTRODUCTORY_COURSE, Newcomer
 from services.training.handlers.assignments import end_doubles
 from services.training.handlers.mentors import withdraw_erased
-from services.training.handlers.seating import look_for_places
+from services.training.handlers.promotion import look_for_places
 from services.training.handlers.trainees import record
 from services.training.store import assignments, classes, erasures, registry, trainees, waiting
 from services.training.store.erasures import PEOPLE
