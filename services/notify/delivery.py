@@ -13,10 +13,12 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from opentelemetry.trace import SpanKind
 
-from services.notify.channels import Channel, ChannelDown, Letter, Line
+from services.notify.channels import ChannelDown, Letter, Line, Provider
+from services.notify.domain.contents import Email
 from services.notify.domain.delivery import Outcome, Rejected
 from services.notify.handlers import delivery as handlers
 from services.notify.handlers import planning
@@ -71,7 +73,7 @@ class _Claimed:
 class Delivery:
     """Delivers through one channel until stopped."""
 
-    def __init__(self, database: Database, clock: Clock, channel: Channel, pace: Pace | None = None) -> None:
+    def __init__(self, database: Database, clock: Clock, channel: Provider, pace: Pace | None = None) -> None:
         self._database = database
         self._clock = clock
         self._channel = channel
@@ -181,9 +183,10 @@ class Delivery:
         return True
 
     async def _deliver(self, line: Line, job: Job) -> None:
-        written = await self._write(job)
+        attempt_id = new_id()
+        written = await self._write(job, attempt_id)
         language = job.contact.language if job.contact is not None else None
-        start = Start(job.id, job.claim, new_id(), self._channel.name, language)
+        start = Start(job.id, job.claim, attempt_id, self._channel.channel, language)
         # counted from before the lease begins: a process that was halted meanwhile must find that it is too late
         hand_over_until = time.monotonic() + self._pace.hand_over_seconds
         if not await self._journal.begin(start):
@@ -201,7 +204,7 @@ class Delivery:
         failpoint("notify.sent")
         self._journal.end(End(job.id, start.attempt_id, outcome))
 
-    async def _write(self, job: Job) -> Letter | Rejected:
+    async def _write(self, job: Job, attempt_id: UUID) -> Letter | Rejected:
         """The message in words, or why there is none: no channel reaches the vendor, or the template is at fault."""
         if job.contact is None:
             return Rejected("no-contact")
@@ -221,7 +224,10 @@ class Delivery:
         except TemplateFault as fault:
             logger.error("notification.template_fault", notification_id=str(job.id), fault=str(fault))
             return Rejected("template-fault")
-        return Letter(job.id, job.template, job.contact.name, address, text, self._clock.now())
+        content = Email(text.subject, text.body, text.html)
+        return Letter(
+            job.id, attempt_id, job.template, job.contact.name, address, content, self._clock.now(), job.deadline
+        )
 
     async def _template(self, name: str, version: str) -> Template:
         """The template at the version the message was planned with, which may be an older release's."""

@@ -21,6 +21,7 @@ class Lane(IntEnum):
     OFFER = 0
     PERSONAL = 1
     ROUTINE = 2
+    BROADCAST = 3
 
 
 # --- what is told

@@ -10,20 +10,21 @@ from uuid import UUID
 
 import pytest
 
-from services.notify.app import NotifySettings
 from services.notify.channels import Letter
 from services.notify.channels.email import SmtpServer, compose
-from services.notify.rendering import Text
+from services.notify.domain.contents import Email as Text
+from services.notify.settings import NotifySettings
 from shared.auth import LocalIssuer
 from shared.settings import EXIT_WRONG_SETTINGS, load
 from tests.conftest import environment
 
+SENT_AT = datetime(2023, 3, 17, 3, 0, tzinfo=UTC)
 NUMBER = UUID(int=5)
 SERVER = SmtpServer("127.0.0.1", 25, "Lapak <lapak@lapak.test>")
 
 
 def parsed(text: Text, name: str = "Siti Aminah") -> tuple[EmailMessage, bytes]:
-    letter = Letter(NUMBER, "welcome", name, "siti@example.com", text, datetime(2023, 3, 17, 3, 0, tzinfo=UTC))
+    letter = Letter(NUMBER, NUMBER, "welcome", name, "siti@example.com", text, SENT_AT, SENT_AT)
     raw = compose(letter, SERVER)
     message = email.message_from_bytes(raw, policy=email.policy.default)
     assert isinstance(message, EmailMessage)

@@ -1,22 +1,24 @@
-"""Channels: the ways a message reaches a person. One file per channel; each keeps the rules below.
+"""Channels: the ways a message reaches a person. One file per adapter; each keeps the rules below.
 
-A channel opens lines; a line carries one message at a time. Before a message is begun its line is open, so a provider
+A provider opens lines; a line carries one message at a time. Before a message is begun its line is open, so a provider
 that is away costs no attempts. What `send` answers decides whether a message may ever be sent again, so it must be
 true: `Deferred` and `Rejected` only when the provider certainly did not take the message, `Ambiguous` for every failure
 after it was handed over.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from services.notify.domain.contents import Content
 from services.notify.domain.delivery import Outcome
 from services.notify.domain.people import Contact
-from services.notify.rendering import Text
+from services.notify.domain.reports import Report
 from shared.events.notify import Channel as ChannelName
 
-__all__ = ["Channel", "ChannelDown", "Letter", "Line"]
+__all__ = ["ChannelDown", "Letter", "Line", "Provider", "WebhookRefused"]
 
 
 class ChannelDown(Exception):
@@ -27,16 +29,22 @@ class ChannelDown(Exception):
         self.code = code
 
 
+class WebhookRefused(Exception):
+    """A call that claims to be a provider's is not, or cannot be read; the text says why and holds none of it."""
+
+
 @dataclass(frozen=True)
 class Letter:
-    """A message ready to leave."""
+    """A message ready to leave. `attempt_id` goes along as our reference, so that receipts find it."""
 
     notification_id: UUID
+    attempt_id: UUID
     template: str
     name: str
     address: str
-    text: Text
+    content: Content
     written_at: datetime
+    deadline: datetime
 
 
 class Line(Protocol):
@@ -56,13 +64,22 @@ class Line(Protocol):
         """End the line politely; it may be opened again."""
 
 
-class Channel(Protocol):
-    """A way to reach people."""
+class Provider(Protocol):
+    """A provider of one channel. `name` is ours, as the settings give it: `wa-main`, `sms-a`, `smtp`."""
 
-    name: ChannelName
+    name: str
+    channel: ChannelName
 
     def address(self, contact: Contact) -> str | None:
-        """Where this channel reaches the person, if it does."""
+        """Where this provider reaches the person, if it does."""
 
     def line(self) -> Line:
         """A new line, closed."""
+
+    async def find(self, attempt_id: UUID, address: str, began_at: datetime) -> Outcome | None:
+        """What became of an attempt whose answer was lost, where the provider can be asked; None where it cannot, or
+        does not know yet. Raises `ChannelDown`.
+        """
+
+    def read_webhook(self, path: str, headers: Mapping[str, str], body: bytes) -> Sequence[Report]:
+        """What a call of the provider reports, once its signature is found right. Raises `WebhookRefused`."""

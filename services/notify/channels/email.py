@@ -9,18 +9,23 @@ import asyncio
 import binascii
 import re
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from email.header import Header
 from email.utils import format_datetime, formataddr, parseaddr
 from functools import cached_property
+from uuid import UUID
 
 import aiosmtplib
 from aiosmtplib.email import parse_address
 
-from services.notify.channels import ChannelDown, Letter, Line
+from services.notify.channels import ChannelDown, Letter, Line, WebhookRefused
+from services.notify.domain import contents
 from services.notify.domain.delivery import Accepted, Ambiguous, Deferred, Outcome, Rejected
 from services.notify.domain.people import Contact
+from services.notify.domain.reports import Report
 from shared.clock import JAKARTA
 from shared.events.notify import Channel as ChannelName
 
@@ -59,7 +64,8 @@ class SmtpServer:
 class Email:
     """The email channel."""
 
-    name: ChannelName = "email"
+    name = "smtp"
+    channel: ChannelName = "email"
 
     def __init__(self, server: SmtpServer) -> None:
         self._server = server
@@ -72,6 +78,14 @@ class Email:
         """A connection to the server, not yet open."""
         return _SmtpLine(self._server)
 
+    async def find(self, attempt_id: UUID, address: str, began_at: datetime) -> Outcome | None:
+        """A mail server cannot be asked."""
+        return None
+
+    def read_webhook(self, path: str, headers: Mapping[str, str], body: bytes) -> Sequence[Report]:
+        """A mail server calls nobody. Raises `WebhookRefused`."""
+        raise WebhookRefused("this provider reports nothing")
+
 
 def compose(letter: Letter, server: SmtpServer) -> bytes:
     """The message as bytes (CRLF): text and HTML, and headers by which a duplicate could be recognised.
@@ -79,11 +93,14 @@ def compose(letter: Letter, server: SmtpServer) -> bytes:
     Put together by hand from values that `email` encodes: its own generator folds every header of every message anew,
     which costs more than all the rest of sending it.
     """
+    content = letter.content
+    if not isinstance(content, contents.Email):
+        raise TypeError(f"{type(content).__name__} is no e-mail")
     boundary = f"=_{letter.notification_id.hex}"  # quoted-printable never holds "=_"
     lines = [
         f"From: {server.sender}",
         f"To: {_mailbox(letter.name, letter.address)}",
-        f"Subject: {_header(letter.text.subject, 'Subject')}",
+        f"Subject: {_header(content.subject, 'Subject')}",
         f"Date: {format_datetime(letter.written_at.astimezone(JAKARTA))}",
         f"Message-ID: <{letter.notification_id}@{server.domain}>",
         "Auto-Submitted: auto-generated",
@@ -93,7 +110,7 @@ def compose(letter: Letter, server: SmtpServer) -> bytes:
         f'Content-Type: multipart/alternative; boundary="{boundary}"',
         "",
     ]
-    for subtype, text in (("plain", letter.text.body), ("html", letter.text.html)):
+    for subtype, text in (("plain", content.body), ("html", content.html)):
         lines += [
             f"--{boundary}",
             f"Content-Type: text/{subtype}; charset=utf-8",

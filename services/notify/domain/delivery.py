@@ -19,6 +19,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from services.notify.domain.reports import RejectionKind
 from services.notify.plans import Lane
 from shared.errors import NotFound, Refused
 from shared.events.notify import (
@@ -30,7 +31,22 @@ from shared.events.notify import (
     NotificationUnknown,
 )
 
-State: TypeAlias = Literal["waiting_contact", "queued", "retry", "sending", "sent", "rejected", "unknown", "expired"]
+State: TypeAlias = Literal[
+    "planned",
+    "waiting_contact",
+    "deferred",
+    "held",
+    "queued",
+    "retry",
+    "sending",
+    "sent",
+    "delivered",
+    "rejected",
+    "unknown",
+    "expired",
+    "digested",
+    "cancelled",
+]
 
 STATES: tuple[State, ...] = get_args(State)
 
@@ -43,9 +59,12 @@ RETRY_DELAY_SECONDS_MAX_OFFER = 60.0
 
 @dataclass(frozen=True)
 class Accepted:
-    """The provider took the message over."""
+    """The provider took the message over. `message_id` is its own id of it."""
 
     code: str
+    message_id: str | None = None
+    segments: int | None = None
+    cost_millirupiah: int = 0
 
 
 @dataclass(frozen=True)
@@ -53,13 +72,20 @@ class Rejected:
     """It will never be taken, on this channel, for this recipient; a later try would say the same."""
 
     code: str
+    kind: RejectionKind = "other"
 
 
 @dataclass(frozen=True)
 class Deferred:
-    """Not taken this time, and certainly not taken: trying again cannot make two of it."""
+    """Not taken this time, and certainly not taken: trying again cannot make two of it.
+
+    `scope`: what stood in the way, this message, this recipient (a rate per pair), the provider (its rate, our account,
+    an outage: all others would meet it too). `seconds`: how long it asked us to wait.
+    """
 
     code: str
+    scope: Literal["message", "recipient", "provider"] = "message"
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)

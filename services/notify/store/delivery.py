@@ -29,6 +29,7 @@ class Job(NamedTuple):
     template_version: str
     params: Mapping[str, object]
     cause_at: datetime
+    deadline: datetime
     traceparent: str | None
     contact: Contact | None
     party: Contact | None
@@ -43,7 +44,8 @@ async def claim_due(conn: Connection, claim: UUID, *, limit: int, lease_seconds:
         "UPDATE notification n SET claim = $1, due_at = clock_timestamp() + make_interval(secs => $3) "
         "FROM picked LEFT JOIN contact ON contact.vendor_id = picked.vendor_id "
         "LEFT JOIN contact AS party ON party.vendor_id = picked.party_id WHERE n.id = picked.id "
-        "RETURNING n.id, n.lane, n.template, n.template_version, n.params, n.cause_at, n.traceparent, "
+        "RETURNING n.id, n.lane, n.template, n.template_version, n.params, n.cause_at, n.deadline, "
+        "n.traceparent, "
         "contact.name, contact.phone, contact.email, contact.language, "
         "party.name AS party_name, party.phone AS party_phone, party.email AS party_email, "
         "party.language AS party_language",
@@ -61,6 +63,7 @@ async def claim_due(conn: Connection, claim: UUID, *, limit: int, lease_seconds:
             template_version=row["template_version"],
             params=row["params"],
             cause_at=row["cause_at"],
+            deadline=row["deadline"],
             traceparent=row["traceparent"],
             contact=_contact(row, ""),
             party=_contact(row, "party_"),
