@@ -337,6 +337,21 @@ async def test_who_waits_by_another_id_has_its_turn_once_the_place_it_had_is_no_
     assert_gapless(await school.sequences())
 
 
+async def test_who_gives_up_a_place_and_waits_for_it_by_another_id_does_not_get_it_back(
+    school: School, clock: StandingClock
+) -> None:
+    waiter, seated = await school.register(2)
+    class_id = await school.open_class(places=1)
+    await school.enrol(class_id, [seated])
+    await wait_for(school, clock, class_id, [waiter])
+    await school.hear((VendorMerged(vendor_id=seated, into=waiter, merge_id=new_id()), 2))
+    await school.withdraw(class_id, [waiter], token=school.vendor(waiter))
+    await work_off(school)
+    assert await roster(school, class_id) == []
+    assert [(await told(school, one))[-1] for one in (waiter, seated)] == ["TrainingWithdrawn"] * 2
+    assert_gapless(await school.sequences())
+
+
 async def test_a_person_gives_up_a_place_by_any_of_its_ids(school: School) -> None:
     one, other, stranger = await school.register(3)
     class_id = await school.open_class()

@@ -248,6 +248,7 @@ def withdraw(
     one.
 
     A vendor gives its place up until the first session day; an officer takes it back until the class is finished.
+    Who gives up a place and waits for it by another id waits no longer: the place would come straight back.
     """
     outcome = Withdrawing()
     for vendor_id in dict.fromkeys(vendor_ids):
@@ -256,16 +257,19 @@ def withdraw(
             reason = "The class has begun; an officer of its area can take the place back while it runs."
             outcome.refused.append(EnrolmentRefusal(vendor_id, "class-closed", reason))
         elif holder is not None or vendor_id in waits:
-            event = TrainingWithdrawn(
-                vendor_id=holder or waits[vendor_id],
-                class_id=a_class.class_id,
-                course=a_class.course,
-                title=a_class.title,
-                by="officer" if by_officer else "vendor",
-                waited_only=holder is None,
-            )
-            if event not in outcome.withdrawn:
-                outcome.withdrawn.append(event)
+            for left, waited_only in ((holder, False), (waits.get(vendor_id), True)):
+                if left is None:
+                    continue
+                event = TrainingWithdrawn(
+                    vendor_id=left,
+                    class_id=a_class.class_id,
+                    course=a_class.course,
+                    title=a_class.title,
+                    by="officer" if by_officer else "vendor",
+                    waited_only=waited_only,
+                )
+                if event not in outcome.withdrawn:
+                    outcome.withdrawn.append(event)
         else:
             reason = "The vendor has no place in this class and does not wait for one."
             outcome.refused.append(EnrolmentRefusal(vendor_id, "not-enrolled", reason))

@@ -146,7 +146,11 @@ async def withdraw_vendors(
         a_class,
         command.vendor_ids,
         places,
-        {vendor_id: wait.vendor_id for vendor_id, wait in waits.items() if wait.class_id == class_id},
+        {
+            vendor_id: wait.vendor_id
+            for vendor_id, wait in waits.items()
+            if wait.class_id == class_id or (wait.class_id is None and vendor_id in places)
+        },
         today=day_in_jakarta(now),
         by_officer=by_officer,
     )
