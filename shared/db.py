@@ -56,6 +56,10 @@ class Database:
                 yield conn
                 failpoint("db.committing")
             failpoint("db.committed")
+        self.ring()
+
+    def ring(self) -> None:
+        """Wake whoever waits for a commit: for one that was made otherwise than by `transaction`."""
         for ring in self._listeners:
             ring()
 

@@ -4,15 +4,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
+from uuid import UUID
 
 from uuid_utils import uuid7
 
 from shared.copying import RowFormat, copy_rows
 from shared.db import Connection
-from shared.events.envelope import Event
+from shared.events.envelope import Command, Event
 from shared.telemetry import EVENTS_RECORDED, current_traceparent
 
-__all__ = ["EVENT_BYTES_MAX", "EventTooLarge", "Fact", "record", "record_tombstone"]
+__all__ = ["EVENT_BYTES_MAX", "EventTooLarge", "Fact", "record", "record_command", "record_tombstone"]
 
 EVENT_BYTES_MAX = 512 * 1024
 
@@ -86,6 +87,17 @@ async def record(conn: Connection, facts: Sequence[Fact], *, now: datetime) -> N
         )
     for name, count in Counter(types).items():
         EVENTS_RECORDED.labels(name).inc(count)
+
+
+async def record_command(conn: Connection, command: Command, command_id: UUID, *, now: datetime) -> None:
+    """Write a command to another service to the outbox. A refusal is answered by an event that names `command_id`.
+
+    Commands of one key leave in the order in which they were written, where their writers hold a common lock.
+    """
+    name, body = type(command).__name__, command.to_bytes()
+    _check_size(name, body)
+    await conn.execute(INSERT, command_id, command.topic, command.subject, None, name, now, current_traceparent(), body)
+    EVENTS_RECORDED.labels(name).inc()
 
 
 async def record_tombstone(conn: Connection, kind: type[Event], key: str, sequence: int, *, now: datetime) -> None:
