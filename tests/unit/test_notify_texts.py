@@ -11,181 +11,9 @@ from services.notify.domain.planning import Cause, draft
 from services.notify.plans import PLANS, TEMPLATES
 from services.notify.rendering import Template, TemplateFault, Text, current_templates, render
 from services.notify.wording import FILTERS, LANGUAGES
-from shared.events import bazaar, documents, graduation, mentoring, programme, training, vendor
-from shared.events import cases as help_cases
+from shared.events import bazaar, documents, graduation, training, vendor
 from shared.events.envelope import Event
-
-NOW = datetime(2023, 3, 17, 3, 0, tzinfo=UTC)
-VENDOR, BAZAAR, APPLICATION, CLASS, NUMBER = (UUID(int=number) for number in range(1, 6))
-DAYS = [date(2023, 3, 20), date(2023, 3, 21)]
-SITES = {(BAZAAR, "sb"): "Rusun Karang Anyar", (BAZAAR, "jb"): "RPTRA Johar Baru"}
-OF_BAZAAR: dict[str, Any] = {
-    "application_id": APPLICATION,
-    "bazaar_id": BAZAAR,
-    "vendor_id": VENDOR,
-    "bazaar_name": "Bazar Jakpreneur",
-}
-OF_CLASS: dict[str, Any] = {
-    "vendor_id": VENDOR,
-    "class_id": CLASS,
-    "course": "dasar-kewirausahaan",
-    "title": "Dasar Kewirausahaan",
-}
-OF_DOCUMENT: dict[str, Any] = {"vendor_id": VENDOR, "document_id": UUID(int=8), "kind": "halal"}
-OF_AFFILIATION: dict[str, Any] = {"vendor_id": VENDOR, "affiliation_id": UUID(int=10), "organisation": "kadin"}
-OF_BOOTH: dict[str, Any] = {"site_id": "sb", "site_name": "Rusun Karang Anyar", "booth": "A07", "days": DAYS}
-
-OF_CERTIFICATE: dict[str, Any] = {**OF_CLASS, "certificate_id": UUID(int=15), "number": "LPK/2023/000123"}
-OF_MENTOR: dict[str, Any] = {"vendor_id": VENDOR, "assignment_id": UUID(int=16), "mentor_id": UUID(int=17)}
-OF_HELP: dict[str, Any] = {"vendor_id": VENDOR, "case_id": UUID(int=18), "service": "P4"}
-OF_GRADUATION: dict[str, Any] = {
-    "vendor_id": VENDOR,
-    "candidacy_id": UUID(int=19),
-    "criteria": "naik-kelas",
-    "criteria_version": 1,
-}
-MENTOR = Contact("Ibu Ratna", "+6281234567890", None, "id")
-STARTS_AT = [datetime(2023, 3, 20, 2, 0, tzinfo=UTC), datetime(2023, 3, 21, 2, 0, tzinfo=UTC)]
-
-EVENTS: dict[str, Event] = {
-    "welcome": vendor.VendorRegistered(
-        vendor_id=VENDOR,
-        kind="pemula",
-        kelurahan="31.71.02.1002",
-        rw="001",
-        rt="002",
-        origin="self",
-        registered_on=date(2023, 3, 1),
-    ),
-    "vendor-suspended": vendor.VendorSuspended(vendor_id=VENDOR, reason="no-show"),
-    "vendor-reinstated": vendor.VendorReinstated(vendor_id=VENDOR),
-    "document-verified": documents.DocumentVerified(**OF_DOCUMENT, expires_on=date(2027, 10, 16)),
-    "document-returned": documents.DocumentReturned(**OF_DOCUMENT, reason="unreadable", correct_by=date(2023, 3, 31)),
-    "document-rejected": documents.DocumentRejected(**OF_DOCUMENT, reason="wrong-person"),
-    "document-expiring": documents.DocumentExpiring(**OF_DOCUMENT, expires_on=date(2023, 5, 16), days_left=60),
-    "document-lapsed": documents.DocumentLapsed(**OF_DOCUMENT, expired_on=date(2023, 3, 16)),
-    "affiliation-expiring": programme.AffiliationExpiring(**OF_AFFILIATION, expires_on=date(2023, 4, 16), days_left=30),
-    "affiliation-lapsed": programme.AffiliationLapsed(**OF_AFFILIATION, expired_on=date(2023, 3, 16)),
-    "exhibition-invited": programme.ExhibitionInvited(
-        vendor_id=VENDOR,
-        invitation_id=UUID(int=6),
-        exhibition_id=UUID(int=7),
-        title="Pameran UMKM G20",
-        place="Balai Kota",
-        days=DAYS,
-        answer_by=date(2023, 3, 18),
-    ),
-    "training-invited": training.TrainingInvited(**OF_CLASS, days=DAYS),
-    "training-enrolled": training.TrainingEnrolled(
-        **OF_CLASS, days=DAYS, starts_at=STARTS_AT, venue="Balai Rakyat Sawah Besar", clashes=DAYS[1:]
-    ),
-    "training-waitlisted": training.TrainingWaitlisted(**OF_CLASS, place=3),
-    "training-ticket-issued": training.TrainingTicketIssued(**OF_CLASS, days=DAYS, serial=2, ticket="LPK1:ABC"),
-    "training-session-near": training.TrainingSessionNear(
-        vendor_id=VENDOR,
-        class_id=CLASS,
-        title="Dasar Kewirausahaan",
-        day=DAYS[0],
-        starts_at=STARTS_AT[0],
-        venue="Balai Rakyat Sawah Besar",
-    ),
-    "training-withdrawn": training.TrainingWithdrawn(**OF_CLASS, by="officer"),
-    "training-class-moved": training.TrainingClassMoved(
-        **OF_CLASS, days_before=[date(2023, 3, 13)], days=DAYS, starts_at=STARTS_AT, venue="Balai Rakyat Sawah Besar"
-    ),
-    "training-class-cancelled": training.TrainingClassCancelled(**OF_CLASS, reason="venue"),
-    "class-drafted": training.ClassDrafted(
-        class_id=CLASS,
-        course="dasar-kewirausahaan",
-        title="Dasar Kewirausahaan",
-        area="31.71.02",
-        provider_id=UUID(int=20),
-        requests=24,
-        places=100,
-    ),
-    "certificate-issued": training.CertificateIssued(**OF_CERTIFICATE, issued_on=date(2023, 3, 10)),
-    "certificate-revoked": training.CertificateRevoked(**OF_CERTIFICATE, reason="completion-corrected"),
-    "capital-referral-moved": training.CapitalReferralMoved(
-        vendor_id=VENDOR, referral_id=UUID(int=21), bank="bank-dki", state="declined"
-    ),
-    "mentor-assigned": mentoring.MentorAssigned(**OF_MENTOR, kind="employed", by="matching"),
-    "mentor-unassigned": mentoring.MentorUnassigned(**OF_MENTOR, kind="employed", because="mentor-left"),
-    "help-case-opened": help_cases.HelpCaseOpened(**OF_HELP, due_on=date(2023, 4, 16)),
-    "help-case-waiting": help_cases.HelpCaseMoved(
-        **OF_HELP, state="waiting-vendor", due_on=date(2023, 4, 16), wanted=["ktp-copy"]
-    ),
-    "help-case-closed": help_cases.HelpCaseClosed(**OF_HELP, outcome="solved"),
-    "graduation-decided": graduation.GraduationDecided(**OF_GRADUATION, graduated=True, decided_on=date(2023, 3, 10)),
-    "graduation-appealed": graduation.GraduationAppealed(**OF_GRADUATION),
-    "graduation-revoked": graduation.GraduationRevoked(**OF_GRADUATION, reason="figures-doubtful"),
-    "training-completed": training.TrainingCompleted(
-        **OF_CLASS, completed_on=date(2023, 3, 10), sessions_attended=4, sessions_held=5
-    ),
-    "training-not-completed": training.TrainingNotCompleted(**OF_CLASS, sessions_attended=1, sessions_held=5),
-    "application-received": bazaar.ApplicationReceived(**OF_BAZAAR, choices=[["sb", "jb"], ["gb"]]),
-    "booth-assigned": bazaar.BoothAssigned(
-        **OF_BAZAAR,
-        site_id="sb",
-        site_name="Rusun Karang Anyar",
-        booth="A07",
-        days=DAYS,
-        respond_by=datetime(2023, 3, 18, 8, 0, tzinfo=UTC),
-    ),
-    "applicant-queued": bazaar.ApplicantQueued(
-        **OF_BAZAAR,
-        place=12,
-        because={"code": "pools-full", "pools": ["sb", "jb"]},
-        ahead={"fewer_turns": 20, "lottery": 3},
-        forecast_round=2,
-        explanation={"id": "Semua lapak di lokasi pilihan Anda sudah terisi.", "en": "All booths went to others."},
-    ),
-    "application-changed": bazaar.ApplicationChanged(**OF_BAZAAR, choices=[["sb", "jb"]], party_id=UUID(int=13)),
-    "interest-expiring": bazaar.InterestExpiring(
-        interest_id=UUID(int=14), vendor_id=VENDOR, valid_until=date(2023, 4, 16)
-    ),
-    "application-dropped": bazaar.ApplicationDropped(**OF_BAZAAR, because="training-missing"),
-    "application-rescheduled": bazaar.ApplicationRescheduled(
-        **OF_BAZAAR,
-        days_before=DAYS,
-        days=[date(2023, 3, 27), date(2023, 3, 28)],
-        site_id="sb",
-        site_name="Rusun Karang Anyar",
-        booth="A07",
-        release_by=datetime(2023, 3, 18, 8, 0, tzinfo=UTC),
-    ),
-    "application-cancelled": bazaar.ApplicationCancelled(
-        **OF_BAZAAR, days=DAYS, reason="weather", had_booth=True, turn_returned=True
-    ),
-    "booth-offer-expiring": bazaar.BoothOfferExpiring(
-        **OF_BAZAAR, **OF_BOOTH, respond_by=datetime(2023, 3, 18, 8, 0, tzinfo=UTC)
-    ),
-    "ticket-issued": bazaar.TicketIssued(**OF_BAZAAR, **OF_BOOTH, serial=2, ticket="LPK1:ABC"),
-    "booth-released": bazaar.BoothReleased(**OF_BAZAAR, site_id="sb"),
-    "booth-days-added": bazaar.BoothDaysAdded(
-        **OF_BAZAAR, **{**OF_BOOTH, "days": [*DAYS, date(2023, 3, 22)]}, added=[date(2023, 3, 22)]
-    ),
-    "booth-swap-proposed": bazaar.BoothSwapProposed(
-        **OF_BAZAAR,
-        swap_id=UUID(int=11),
-        site_name="RPTRA Johar Baru",
-        booth="A03",
-        days=DAYS,
-        answer_by=datetime(2023, 3, 18, 8, 0, tzinfo=UTC),
-    ),
-    "booth-swap-refused": bazaar.BoothSwapRefused(**OF_BAZAAR, swap_id=UUID(int=11), because="declined"),
-    "booth-swapped": bazaar.BoothSwapped(**OF_BAZAAR, **OF_BOOTH, swap_id=UUID(int=11)),
-    "appeal-filed": bazaar.AppealFiled(
-        application_id=APPLICATION, bazaar_id=BAZAAR, vendor_id=VENDOR, appeal_id=UUID(int=12), about="no-show"
-    ),
-    "appeal-decided": bazaar.AppealDecided(**OF_BAZAAR, appeal_id=UUID(int=12), upheld=True, remedy="turn-returned"),
-    "sales-queried": bazaar.SalesQueried(**OF_BAZAAR, day=date(2023, 3, 20), because="turnover-high"),
-    "booth-confirmed": bazaar.BoothConfirmed(
-        **OF_BAZAAR, site_id="sb", site_name="Rusun Karang Anyar", booth="A07", days=DAYS
-    ),
-    "booth-declined": bazaar.BoothDeclined(**OF_BAZAAR, site_id="sb"),
-    "booth-offer-lapsed": bazaar.BoothOfferLapsed(**OF_BAZAAR, site_id="sb"),
-    "booth-missed": bazaar.BoothMissed(**OF_BAZAAR, site_id="sb"),
-}
+from tests.unit.notify_samples import APPLICATION, EVENTS, MENTOR, NOW, NUMBER, OF_DOCUMENT, SITES, VENDOR
 
 FACTS: dict[str, tuple[list[str], list[str]]] = {
     "welcome": (["Selamat datang", "Belum punya usaha"], ["Welcome", "No business or product yet"]),
@@ -555,6 +383,52 @@ def test_every_code_of_a_reason_is_a_sentence_of_its_own(code: str) -> None:
         ("en", "moment", "2023-03-18T08:00:00Z", "Saturday, 18 March 2023, 15:00 WIB"),
         ("id", "rupiah", 120_000, "Rp120.000"),
         ("en", "rupiah", 1_500_000, "Rp1,500,000"),
+        ("id", "span", ["2023-03-20", "2023-03-21"], "Senin, 20 Maret 2023 dan Selasa, 21 Maret 2023"),
+        (
+            "id",
+            "span",
+            [f"2023-03-{day}" for day in range(20, 25)],
+            "Senin, 20 Maret 2023 sampai Jumat, 24 Maret 2023 (5 hari)",
+        ),
+        (
+            "en",
+            "span",
+            [f"2023-03-{day}" for day in range(20, 25)],
+            "Monday, 20 March 2023 to Friday, 24 March 2023 (5 days)",
+        ),
+        ("id", "span", [], "menyusul"),
+        ("en", "span", [], "to follow"),
+        ("id", "short_day", "2023-03-18", "Sab 18 Mar"),
+        ("en", "short_day", date(2023, 5, 6), "Sat 6 May"),
+        ("id", "short_day", date(2023, 5, 7), "Min 7 Mei"),
+        ("id", "short_days", ["2023-03-18"], "Sab 18 Mar"),
+        ("id", "short_days", ["2023-03-18", "2023-03-19"], "Sab 18 & Min 19 Mar"),
+        ("en", "short_days", ["2023-03-31", "2023-04-01"], "Fri 31 Mar & Sat 1 Apr"),
+        ("id", "short_days", ["2023-03-18", "2024-03-18"], "Sab 18 Mar & Sen 18 Mar"),
+        ("id", "short_days", ["2023-08-29", "2023-08-30", "2023-08-31"], "Sel 29, Rab 30 & Kam 31 Agu"),
+        ("id", "short_days", [f"2023-03-{day}" for day in range(20, 24)], "Sen 20 Mar sampai Kam 23 Mar (4 hari)"),
+        ("en", "short_days", ["2023-03-20", "2023-03-20"], "Mon 20 Mar"),
+        ("id", "short_days", [], "menyusul"),
+        ("id", "short_moment", "2023-03-18T10:00:00Z", "Sab 18 Mar 17.00"),
+        ("en", "short_moment", "2023-03-18T17:30:00Z", "Sun 19 Mar 00:30"),
+        ("id", "short_moments", ["2023-03-20T02:00:00Z", "2023-03-21T02:00:00Z"], "Sen 20 & Sel 21 Mar pukul 09.00"),
+        ("en", "short_moments", ["2023-03-20T02:00:00Z"], "Mon 20 Mar at 09:00"),
+        (
+            "id",
+            "short_moments",
+            ["2023-03-20T02:00:00Z", "2023-03-21T06:00:00Z"],
+            "Sen 20 Mar 09.00 & Sel 21 Mar 13.00",
+        ),
+        (
+            "id",
+            "short_moments",
+            [f"2023-03-{day}T{day - 15:02}:00:00Z" for day in range(20, 24)],
+            "Sen 20 Mar 12.00 sampai Kam 23 Mar (4 hari)",
+        ),
+        ("id", "brief", "Bazar  Jakpreneur\n", "Bazar Jakpreneur"),
+        ("id", "brief", "a" * 50, "a" * 50),
+        ("id", "brief", "a" * 51, "a" * 47 + "..."),
+        ("en", "brief", "Bazar Jakpreneur " * 4, "Bazar Jakpreneur Bazar Jakpreneur Bazar..."),
         ("id", "listed", ["a", "b"], "a dan b"),
         ("en", "listed", ["a", "b", "a", "c"], "a; b; and c"),
     ],
