@@ -45,17 +45,18 @@ def _say(line: str) -> None:
 
 
 def up() -> None:
-    """Start PostgreSQL, Kafka, the mail catcher and the four services, and leave them running."""
+    """Start PostgreSQL, Kafka, the catchers of messages and the four services, and leave them running."""
     from deploy.local import services, stack
 
     with _told():
         console.print("starting the local stack (state and logs in var/local)")
         running = stack.start(LOCAL, on_progress=_say)
-        addresses = services.start_services(running, on_progress=_say)
+        addresses = services.start_services(running, all_channels=True, on_progress=_say)
     table = Table("what", "where", title="Lapak is up", title_justify="left")
     for name, url in addresses.urls.items():
         table.add_row(name, f"{url}/docs")
-    table.add_row("messages", running.mail_url)
+    table.add_row("mails", running.mail_url)
+    table.add_row("phones", f"{running.providers_url}  (WhatsApp and SMS; answer as the people who have them)")
     table.add_row("Kafka", f"{running.kafka}  ({running.broker})")
     table.add_row("PostgreSQL", f"{running.database}; one database per service, DSNs: lapak status --dsn")
     console.print(table)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import httpx
 
-from deploy.local import stack
+from deploy.local import messengers, stack
 from deploy.local.processes import HOST, StackError, free_port, log_tail, port_holder, port_is_free
 from deploy.local.stack import Running
 from deploy.local.state import edit, read, write_private
@@ -44,7 +44,7 @@ def issuer(running: Running) -> LocalIssuer:
 
 def environment(running: Running, service: str, dsn: str, port: int) -> dict[str, str]:
     """The LAPAK_* variables of one service of this stack."""
-    return {
+    variables = {
         "LAPAK_DATABASE": dsn,
         "LAPAK_KAFKA": running.kafka,
         "LAPAK_HTTP_HOST": HOST,
@@ -56,7 +56,14 @@ def environment(running: Running, service: str, dsn: str, port: int) -> dict[str
         "LAPAK_CLOCK_FILE": str(running.state_dir / "clock"),
         "LAPAK_SMTP": f"{running.smtp[0]}:{running.smtp[1]}",
         "LAPAK_FILES": str(running.state_dir / "files"),
+        # what happens on a developer's machine must not depend on the time of the day
+        "LAPAK_QUIET_HOURS": "off",
+        "LAPAK_FRIDAY_PRAYER": "off",
+        "LAPAK_DIGEST_TIMES": "off",
     }
+    if service == "notify":
+        variables |= {"LAPAK_PUBLIC_URL": f"http://{HOST}:{port}", **messengers.environment(running)}
+    return variables
 
 
 def _secret_keys(running: Running, service: str) -> dict[str, str]:
@@ -77,8 +84,12 @@ def set_clock(running: Running, moment: datetime | None) -> None:
         write_private(path, moment.isoformat())
 
 
-def start_services(running: Running, *, on_progress: Callable[[str], None] = lambda _: None) -> Addresses:
+def start_services(
+    running: Running, *, all_channels: bool = False, on_progress: Callable[[str], None] = lambda _: None
+) -> Addresses:
     """Provision databases and topics, migrate, start what of the four services does not run, wait until all are ready.
+
+    `all_channels`: messages leave through the emulated WhatsApp and SMS too, not by e-mail alone.
 
     Raises StackError with the end of the log of a service that did not come up.
     """
@@ -87,6 +98,8 @@ def start_services(running: Running, *, on_progress: Callable[[str], None] = lam
     on_progress(f"{len(dsns)} databases, {len(TOPICS)} topics")
     living = {process.name for process in stack.status(running.name) if process.alive}
     ports = {name: _port(running, name, name in living, on_progress) for name in SERVICES}
+    if all_channels:
+        messengers.open_accounts(running, f"http://{HOST}:{ports['notify']}")
     for name in SERVICES:
         if name not in living:
             stack.spawn(
@@ -99,6 +112,8 @@ def start_services(running: Running, *, on_progress: Callable[[str], None] = lam
     urls = {name: f"http://{HOST}:{port}" for name, port in ports.items()}
     with ThreadPoolExecutor(len(SERVICES)) as threads:
         list(threads.map(lambda name: wait_ready(running, name, urls[name]), SERVICES))
+    if all_channels:
+        messengers.call_back(running, urls["notify"])
     on_progress("services ready: " + ", ".join(f"{name} {url}" for name, url in urls.items()))
     return Addresses(urls, running.state_dir)
 

@@ -1,4 +1,5 @@
-"""Start, stop and describe the local stack: PostgreSQL, Kafka and a mail catcher, and what is spawned beside them.
+"""Start, stop and describe the local stack: PostgreSQL, Kafka, a mail catcher, the emulated
+providers of messages, and what is spawned beside them.
 
 A stack has a name (`local` for `make up`, `demo`, `test`) and a folder `var/<name>`: data, logs, `stack.json`,
 passwords. Its processes outlive the command that starts them, and any later command finds them again. Whatever a
@@ -53,13 +54,20 @@ __all__ = [
 BrokerKind = Literal["apache", "embedded", "given"]
 T = TypeVar("T")
 
-SERVERS = ("postgres", "kafka", "broker", "mail")  # ours; every other process of a stack is a service
+SERVERS = ("postgres", "kafka", "broker", "mail", "providers")  # ours; every other process of a stack is a service
 # Only the stack that people talk to has ports of its own; the others take what is free.
 PREFERRED_PORTS: Mapping[str, Mapping[str, int]] = {
-    "local": {"postgres": 15432, "kafka": 19092, "kafka-controller": 19093, "smtp": 11025, "mail": 18025}
+    "local": {
+        "postgres": 15432,
+        "kafka": 19092,
+        "kafka-controller": 19093,
+        "smtp": 11025,
+        "mail": 18025,
+        "providers": 18026,
+    }
 }
 START_TRIES = 3
-MAIL_START_SECONDS_MAX = 30.0
+CATCHER_START_SECONDS_MAX = 30.0
 
 free_port = processes.free_port
 
@@ -76,6 +84,7 @@ class Running:
     postgres_version: str
     smtp: tuple[str, int]
     mail_url: str
+    providers_url: str
     state_dir: Path
 
     @property
@@ -157,7 +166,7 @@ def running(name: str) -> Running | None:
         return None
     alive = {record.name for record in state.processes.values() if processes.is_alive(record)}
     kind = state.running.get("broker_kind")
-    needed = {"mail"} | ({"kafka"} if kind == "apache" else {"broker"} if kind == "embedded" else set())
+    needed = {"mail", "providers"} | ({"kafka"} if kind == "apache" else {"broker"} if kind == "embedded" else set())
     if state.running.get("postgres_given") != "yes":
         needed.add("postgres")
     if not needed <= alive:
@@ -189,11 +198,12 @@ def status(name: str) -> list[ProcessStatus]:
 def _start_servers(name: str, folder: Path, say: Callable[[str], None]) -> Running:
     secrets_now = _secrets(folder)
     given_postgres = os.environ.get("LAPAK_POSTGRES", "")
-    with ThreadPoolExecutor(max_workers=3) as threads:
+    with ThreadPoolExecutor(max_workers=4) as threads:
         database = threads.submit(_start_postgres, name, folder, secrets_now["admin"], given_postgres, say)
         broker = threads.submit(_start_broker, name, folder, say)
         mail = threads.submit(_start_mail, name, folder, say)
-        failures = [error for job in (database, broker, mail) if (error := job.exception()) is not None]
+        providers = threads.submit(_start_providers, name, folder, say)
+        failures = [error for job in (database, broker, mail, providers) if (error := job.exception()) is not None]
     if failures:
         raise failures[0]
     dsn, postgres_version = database.result()
@@ -208,6 +218,7 @@ def _start_servers(name: str, folder: Path, say: Callable[[str], None]) -> Runni
         postgres_version=postgres_version,
         smtp=(HOST, smtp_port),
         mail_url=f"http://{HOST}:{mail_port}",
+        providers_url=f"http://{HOST}:{providers.result()}",
         state_dir=folder,
     )
     remembered = {key: str(value) for key, value in asdict(result).items() if key not in {"name", "smtp", "state_dir"}}
@@ -342,43 +353,58 @@ def _wanted_broker(say: Callable[[str], None]) -> Literal["apache", "embedded"]:
 
 
 def _start_mail(name: str, folder: Path, say: Callable[[str], None]) -> tuple[int, int]:
-    record = _living(folder, "mail")
+    def argv(ports: Sequence[int]) -> list[str]:
+        return ["deploy.local.mail", "--smtp-port", str(ports[0]), "--http-port", str(ports[1])]
+
+    smtp, pages = _start_catcher(name, folder, "mail", ("smtp", "mail"), argv, "Mail catcher", say)
+    return smtp, pages
+
+
+def _start_providers(name: str, folder: Path, say: Callable[[str], None]) -> int:
+    def argv(ports: Sequence[int]) -> list[str]:
+        return ["deploy.local.providers", "--port", str(ports[0]), "--clock", str(folder / "clock")]
+
+    (port,) = _start_catcher(name, folder, "providers", ("providers",), argv, "WhatsApp and SMS, emulated,", say)
+    return port
+
+
+def _start_catcher(
+    name: str,
+    folder: Path,
+    process: str,
+    keys: Sequence[str],
+    argv: Callable[[Sequence[int]], Sequence[str]],
+    label: str,
+    say: Callable[[str], None],
+) -> list[int]:
+    """Start what takes messages and delivers to nobody, unless it runs; gives its ports, the last one of its pages."""
+    record = _living(folder, process)
     if record is None:
 
         def launch(ports: Sequence[int]) -> ProcessRecord:
-            smtp, http = ports
-            store = folder / "mail"
             record = processes.launch(
                 folder,
-                "mail",
-                [
-                    *(sys.executable, "-m", "deploy.local.mail"),
-                    *("--smtp-port", str(smtp)),
-                    *("--http-port", str(http)),
-                    *("--store", str(store)),
-                ],
+                process,
+                [sys.executable, "-m", *argv(ports), "--store", str(folder / process)],
                 cwd=REPOSITORY,
                 grace_seconds=10.0,
-                address=f"{HOST}:{http}",
+                address=f"{HOST}:{ports[-1]}",
             )
             _remember(folder)(record)
-            deadline = time.monotonic() + MAIL_START_SECONDS_MAX
-            while not (processes.accepts(smtp) and processes.accepts(http)):
+            deadline = time.monotonic() + CATCHER_START_SECONDS_MAX
+            while not all(processes.accepts(port) for port in ports):
                 if not processes.is_alive(record) or time.monotonic() > deadline:
                     processes.kill(record)
-                    raise StackError(f"The mail catcher did not start:\n{processes.log_tail(record.log)}")
+                    raise StackError(f"{label} did not start:\n{processes.log_tail(record.log)}")
                 time.sleep(0.05)
             return record
 
         began = time.monotonic()
-        _on_a_port(name, folder, ("smtp", "mail"), launch, say)
+        _on_a_port(name, folder, keys, launch, say)
         ports = read(folder).ports
-        say(
-            f"Mail catcher on {HOST}:{ports['smtp']}, pages on http://{HOST}:{ports['mail']}"
-            f" ({time.monotonic() - began:.1f} s)"
-        )
+        say(f"{label} on http://{HOST}:{ports[keys[-1]]} ({time.monotonic() - began:.1f} s)")
     ports = read(folder).ports
-    return ports["smtp"], ports["mail"]
+    return [ports[key] for key in keys]
 
 
 def _stop_everything(folder: Path, on_progress: Callable[[str], None] = _quiet) -> None:
@@ -419,11 +445,11 @@ def _descends_from(pid: int, known: set[int]) -> bool:
 
 
 def _forget(folder: Path) -> None:
-    for entry in ("postgres", "postgres.new", "kafka", "broker", "mail", "logs"):
+    for entry in ("postgres", "postgres.new", "kafka", "broker", "mail", "providers", "logs"):
         path = folder / entry
         if path.exists():
             shutil.rmtree(path)
-    for entry in ("postgres.pw", "secrets.json", "stack.json", "stack.json.unreadable"):
+    for entry in ("postgres.pw", "secrets.json", "providers.json", "stack.json", "stack.json.unreadable"):
         (folder / entry).unlink(missing_ok=True)
 
 

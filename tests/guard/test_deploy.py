@@ -307,7 +307,10 @@ def hardening(files: Files) -> Iterator[str]:
 
 def twins(files: Files) -> Iterator[str]:
     """The four services' manifests are one text but for their names and what only one of them needs."""
-    own = re.compile(r"smtp|SMTP|files|FILES|persistentVolumeClaim|configMapRef: \{name: NAME\}|limits: \{memory")
+    own = re.compile(
+        r"smtp|SMTP|key: providers|PROVIDERS|files|FILES|persistentVolumeClaim"
+        r"|configMapRef: \{name: NAME\}|limits: \{memory"
+    )
     texts = {name: re.sub(rf"\b{name}\b", "NAME", files[f"{BASE}/{name}.yaml"]).splitlines() for name in SERVICES}
     for name, text in texts.items():
         for line in difflib.ndiff(texts["vendor"], text):

@@ -99,9 +99,9 @@ def send(running: Running, notification: str) -> None:
 
 
 def test_a_start_says_what_runs_and_where(started: Running, lines: list[str]) -> None:
-    assert {line.split()[0] for line in lines} >= {"PostgreSQL", "Mail"}
+    assert {line.split()[0] for line in lines} >= {"PostgreSQL", "Mail", "WhatsApp"}
     assert started.kafka in " ".join(lines)
-    assert {s.name for s in stack.status(NAME) if s.alive} >= {"postgres", "mail"}
+    assert {s.name for s in stack.status(NAME) if s.alive} >= {"postgres", "mail", "providers"}
     assert stack.running(NAME) == started
     again: list[str] = []
     assert stack.start(NAME, on_progress=again.append) == started
@@ -181,7 +181,16 @@ async def test_crashed_servers_come_back_with_their_data(started: Running, dsns:
     apache = started.broker_kind == "apache"
     broker = "kafka" if apache else "broker"
     before = {s.name: s.pid for s in stack.status(NAME)}
-    for process in (broker, "postgres", "mail"):
+    async with httpx.AsyncClient(base_url=started.providers_url) as providers:
+        account = {
+            "adapter": "vonage",
+            "api_key": "abcd1234",
+            "secret": "s",
+            "signature_secret": "s",
+            "senders": ["628"],
+        }
+        assert (await providers.post("/admin/accounts", json=account)).status_code == 204
+    for process in (broker, "postgres", "mail", "providers"):
         assert stack.kill(NAME, process)
     assert stack.running(NAME) is None
     (started.state_dir / "stack.json.new").write_text('{"half": ')  # as if writing it had been cut short
@@ -193,6 +202,8 @@ async def test_crashed_servers_come_back_with_their_data(started: Running, dsns:
     assert await fetch(dsns["vendor"], "select count(*) from kept") == 1
     async with httpx.AsyncClient(base_url=again.mail_url) as mail:
         assert (await mail.get("/count")).json()["messages"] == 4
+    async with httpx.AsyncClient(base_url=again.providers_url) as providers:
+        assert [one["api_key"] for one in (await providers.get("/admin/accounts")).json()] == ["abcd1234"]
     if apache:  # the stand-in promises nothing here
         await produce(again, b"three")
         assert [value for value, _ in await consume(again, 3, "second")] == [b"one", b"two", b"three"]
@@ -206,4 +217,4 @@ async def test_a_start_that_lost_its_memory_takes_over(started: Running, dsns: d
 
     again_dsns = stack.provision(again, SERVICES)
     assert await fetch(again_dsns["vendor"], "select count(*) from kept") == 1
-    assert len([s for s in stack.status(NAME) if s.alive]) == 3
+    assert len([s for s in stack.status(NAME) if s.alive]) == 4
