@@ -16,6 +16,7 @@ from services.bazaar.cli.rounds import app as rounds
 from services.bazaar.cli.sales import app as sales
 from services.bazaar.cli.seed import seed
 from services.bazaar.lab.cli import app as lab
+from services.notify.cli import app as notify
 from services.rotation import rotate_keys
 from services.training.cli.certificate import app as certificate
 from services.training.cli.visits import app as visits
@@ -54,6 +55,7 @@ app.add_typer(audit, name="audit")
 app.add_typer(rights, name="rights")
 app.add_typer(rounds, name="rounds")
 app.add_typer(lab, name="lab")
+app.add_typer(notify, name="notify")
 console = Console(stderr=True)
 
 ServiceName = Annotated[str, typer.Argument(metavar="SERVICE", help="vendor, bazaar, training or notify.")]

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from services import SERVICES
 from services.bazaar.keys import COLUMNS as COLUMNS_OF_BAZAARS
+from services.notify.keys import COLUMNS as COLUMNS_OF_NOTIFY
 from services.training.keys import COLUMNS as COLUMNS_OF_TRAINING
 from services.vendor.keys import COLUMNS, KeysInUse, reindex, require_held
 from shared.clock import Clock
@@ -26,7 +27,12 @@ __all__ = ["rotate_keys"]
 EXIT_NOT_DONE = 1
 EXIT_WRONG_ARGUMENT = 2
 
-COLUMNS_OF = {"vendor": COLUMNS, "bazaar": COLUMNS_OF_BAZAARS, "training": COLUMNS_OF_TRAINING}
+COLUMNS_OF = {
+    "vendor": COLUMNS,
+    "bazaar": COLUMNS_OF_BAZAARS,
+    "training": COLUMNS_OF_TRAINING,
+    "notify": COLUMNS_OF_NOTIFY,
+}
 console = Console(stderr=True)
 
 

@@ -252,6 +252,10 @@ def environment(issuer: LocalIssuer, dsn: str, *, kafka: str = "127.0.0.1:1", po
         # the default is a folder of the checkout; a test may have chosen one of its own
         "LAPAK_FILES": os.environ.get("LAPAK_FILES", str(issuer.jwks.parent / "files")),
         "LAPAK_HTTP_IN_FLIGHT_MAX": "1000",  # races are about the rules, not about overload
+        # a run must not depend on the time of the day
+        "LAPAK_QUIET_HOURS": "off",
+        "LAPAK_FRIDAY_PRAYER": "off",
+        "LAPAK_DIGEST_TIMES": "off",
     }
 
 

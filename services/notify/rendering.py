@@ -1,29 +1,51 @@
-"""Templates to texts. A template is one text file per language: its subject, an empty line, its body.
+"""Templates to messages. A template has, in each language, a form for e-mail and, mostly, one for SMS and for WhatsApp.
 
-Its version is the hash of both languages with their footer; a notification pins the version it was planned with, and
-the sources of every pinned version are kept (`template_version`), so a text can be shown again as it was sent.
+Its version is the hash of all its forms; a notification pins the version it was planned with, and the sources of every
+pinned version are kept (`template_version`), so a text can be shown again as it was sent. Versions of releases that
+knew e-mail only still render; they have no form for the other channels (`FormMissing`).
 """
 
 import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import jinja2
-from jinja2.sandbox import SandboxedEnvironment
 
+from services.notify import calendar_files
+from services.notify.domain.contents import Attachment, Content, Email, FreeText, Sms, WhatsAppTemplate
 from services.notify.domain.people import Contact
+from services.notify.forms import FormFault, WhatsAppForm, compiled, fill, one_line, whatsapp_form
 from services.notify.plans import TEMPLATES
-from services.notify.wording import FILTERS, LANGUAGES
+from services.notify.wording import LANGUAGES
+from shared.events.notify import Channel
 
-__all__ = ["Template", "TemplateFault", "Text", "current_templates", "render"]
+__all__ = [
+    "WHATSAPP_CHARS_MAX",
+    "Extras",
+    "FormMissing",
+    "Template",
+    "TemplateFault",
+    "Text",
+    "compose",
+    "current_templates",
+    "footer",
+    "form_key",
+    "release_templates",
+    "render",
+    "version_of",
+    "whatsapp_form_of",
+]
 
 DIRECTORY = Path(__file__).resolve().parent / "templates"
+
+WHATSAPP_CHARS_MAX = 1024
+"""Body and parameters together; what is longer Meta refuses with 132005."""
 
 _HTML = (
     '<!doctype html>\n<html lang="{language}"><head><meta charset="utf-8"><title>{title}</title></head>\n'
@@ -36,9 +58,13 @@ class TemplateFault(Exception):
     """A template and its parameters do not fit. The text names the template and the fault, no parameter's value."""
 
 
+class FormMissing(TemplateFault):
+    """This version of the template has no form for the channel."""
+
+
 @dataclass(frozen=True)
 class Template:
-    """One version of a template: its source per language, footer included."""
+    """One version of a template. `sources`: a form each, by `form_key`; the e-mail form has its footer with it."""
 
     name: str
     version: str
@@ -54,21 +80,111 @@ class Text:
     html: str
 
 
+@dataclass(frozen=True)
+class Extras:
+    """What goes along with a message besides its words. `unsubscribe_url`: where one click ends messages of its topic;
+    an e-mail form may show it as `stop_url`.
+    """
+
+    unsubscribe_url: str | None = None
+    attachments: tuple[Attachment, ...] = ()
+
+
+NO_EXTRAS = Extras()
+
+
+def form_key(language: str, channel: Channel) -> str:
+    """The name of a form among the sources of a version: `id` (e-mail), `id.sms`, `id.whatsapp`."""
+    return language if channel in ("email", "inbox") else f"{language}.{channel}"
+
+
+def version_of(sources: Mapping[str, str]) -> str:
+    """The version that these sources are: the same texts have the same version, whoever saved them."""
+    joined = "\0".join(f"{key}\0{sources[key]}" for key in sorted(sources))
+    return hashlib.sha256(joined.encode()).hexdigest()[:16]
+
+
 @cache
-def current_templates() -> Mapping[str, Template]:
-    """The templates of this release, by name."""
+def release_templates() -> Mapping[str, Template]:
+    """The templates of this release, by name: one for each plan, and whatever else lies in the folder."""
+    others = {path.name.removesuffix(".txt") for path in (DIRECTORY / LANGUAGES[0]).glob("*.txt")}
+    others = {name for name in others if "." not in name and name != "footer"}
     found = {}
-    for name in TEMPLATES:
-        sources = {language: _source(language, name) for language in LANGUAGES}
-        joined = "\0".join(sources[language] for language in LANGUAGES)
-        version = hashlib.sha256(joined.encode()).hexdigest()[:16]
-        found[name] = Template(name, version, sources)
+    for name in (*TEMPLATES, *sorted(others - set(TEMPLATES))):
+        sources = {}
+        for language in LANGUAGES:
+            folder = DIRECTORY / language
+            sources[language] = (folder / f"{name}.txt").read_text("utf-8") + footer(language)
+            for channel in ("sms", "whatsapp"):
+                path = folder / f"{name}.{channel}.txt"
+                if path.exists():
+                    sources[f"{language}.{channel}"] = path.read_text("utf-8")
+        found[name] = Template(name, version_of(sources), sources)
     return found
 
 
-def _source(language: str, name: str) -> str:
-    folder = DIRECTORY / language
-    return (folder / f"{name}.txt").read_text("utf-8") + (folder / "footer.txt").read_text("utf-8")
+def current_templates() -> Mapping[str, Template]:
+    """The templates of this release, by name. An operator may have chosen another version of one: what is planned asks
+    `handlers.templates.choose_versions`.
+    """
+    return release_templates()
+
+
+@cache
+def footer(language: str) -> str:
+    """What ends every e-mail."""
+    return (DIRECTORY / language / "footer.txt").read_text("utf-8")
+
+
+def compose(
+    template: Template,
+    channel: Channel,
+    *,
+    language: str,
+    params: Mapping[str, Any],
+    name: str,
+    notification_id: UUID,
+    party: Contact | None = None,
+    extras: Extras | None = None,
+) -> Content:
+    """The message in the form of a channel and in the reader's language. Raises `TemplateFault`; `FormMissing` where
+    the template has no form for the channel.
+
+    An answer to what a person wrote (`reply-...`) goes over WhatsApp as free text: it leaves while the conversation is
+    open, and nobody approved a form of it.
+    """
+    extras = extras or NO_EXTRAS
+    if channel == "email":
+        text = render(
+            template,
+            language,
+            params,
+            name=name,
+            notification_id=notification_id,
+            party=party,
+            stop_url=extras.unsubscribe_url,
+        )
+        files = (*_calendar(template, language, params, notification_id), *extras.attachments)
+        return Email(text.subject, text.body, text.html, files, extras.unsubscribe_url)
+    if channel == "inbox":
+        raise FormMissing(f"{template.name} {template.version}: the inbox shows the e-mail form")
+    chosen = _language(template, language)
+    values = _values(params, name, notification_id, party)
+    answers = template.name.startswith("reply-")
+    if channel == "sms" or answers:
+        source = _source(template, chosen, "sms")
+        written = one_line(_filled(template, chosen, source, values))
+        return FreeText(written) if channel == "whatsapp" else Sms(written)
+    form = whatsapp_form_of(template, chosen)
+    try:
+        parameters = form.parameters(values)
+    except FormFault as fault:
+        raise _fault(template, chosen, "whatsapp", fault) from None
+    if form.text_chars + sum(map(len, parameters)) > WHATSAPP_CHARS_MAX:
+        raise TemplateFault(f"{template.name} {template.version} ({chosen}, whatsapp): longer than 1024 characters")
+    about = params.get("application_id", notification_id)
+    buttons = tuple(f"{label}:{about}" for label in form.buttons)
+    return WhatsAppTemplate(form.name, chosen, parameters, buttons, form.category)
 
 
 def render(
@@ -79,48 +195,78 @@ def render(
     name: str,
     notification_id: UUID,
     party: Contact | None = None,
+    stop_url: str | None = None,
 ) -> Text:
-    """The message in the reader's language (Indonesian unless there is another). `party`: the mentor or provider it
-    tells of, while there is a card of it. Raises `TemplateFault`.
+    """The e-mail form in the reader's language (Indonesian unless there is another); the inbox shows it too. `party`:
+    the mentor or provider it tells of, while there is a card of it. Raises `TemplateFault`.
     """
-    chosen = language if language in template.sources else LANGUAGES[0]
-    values = {
-        **params,
-        "name": _one_line(name),
-        "notification_id": notification_id,
-        "party_name": None if party is None else _one_line(party.name),
-        "party_phone": None if party is None else party.phone,
-    }
-    try:
-        written = _compiled(chosen, template.sources[chosen]).render(values)
-    except (jinja2.TemplateError, TypeError, ValueError, AttributeError, KeyError) as error:
-        fault = error.message if isinstance(error, jinja2.UndefinedError) else type(error).__name__
-        raise TemplateFault(f"{template.name} {template.version} ({chosen}): {fault}") from None
+    chosen = _language(template, language)
+    values = _values(params, name, notification_id, party)
+    values["stop_url"] = stop_url
+    written = _filled(template, chosen, _source(template, chosen, "email"), values)
     subject, _, body = written.partition("\n")
     body = re.sub(r"\n{3,}", "\n\n", body).strip("\n") + "\n"
-    subject = _one_line(subject)
+    subject = one_line(subject)
     content = _to_html(body)
     return Text(subject, body, _HTML.format(language=chosen, title=escape(subject), content=content))
 
 
-def _one_line(text: str) -> str:
-    """Printable text in one line: a name must neither break a header nor fake a paragraph."""
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+def whatsapp_form_of(template: Template, language: str) -> WhatsAppForm:
+    """The template's WhatsApp form in this language (Indonesian unless there is another): its name at Meta, its body.
+    Raises `FormMissing`, `TemplateFault`.
+    """
+    chosen = _language(template, language)
+    source = _source(template, chosen, "whatsapp")
+    try:
+        return whatsapp_form(template.name, chosen, source)
+    except FormFault as fault:
+        raise _fault(template, chosen, "whatsapp", fault) from None
 
 
-@lru_cache(maxsize=512)
-def _compiled(language: str, source: str) -> jinja2.Template:
-    return _environment(language).from_string(source)
+def _calendar(
+    template: Template, language: str, params: Mapping[str, Any], notification_id: UUID
+) -> tuple[Attachment, ...]:
+    try:
+        return calendar_files.attachments(
+            template.name, params, language=_language(template, language), notification_id=notification_id
+        )
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        reason = f"no calendar file can be made ({type(error).__name__})"
+        raise TemplateFault(f"{template.name} {template.version}: {reason}") from None
 
 
-@cache
-def _environment(language: str) -> jinja2.Environment:
-    # no autoescape: the source is plain text; the finished text is escaped as a whole when it becomes HTML
-    environment = SandboxedEnvironment(
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-    )
-    environment.filters.update(FILTERS[language])
-    return environment
+def _language(template: Template, language: str) -> str:
+    return language if language in template.sources else LANGUAGES[0]
+
+
+def _source(template: Template, language: str, channel: Channel) -> str:
+    try:
+        return template.sources[form_key(language, channel)]
+    except KeyError:
+        raise FormMissing(f"{template.name} {template.version} ({language}): has no form for {channel}") from None
+
+
+def _values(params: Mapping[str, Any], name: str, notification_id: UUID, party: Contact | None) -> dict[str, Any]:
+    return {
+        **params,
+        "name": one_line(name),
+        "notification_id": notification_id,
+        "party_name": None if party is None else one_line(party.name),
+        "party_phone": None if party is None else party.phone,
+    }
+
+
+def _filled(template: Template, language: str, source: str, values: Mapping[str, Any]) -> str:
+    try:
+        return fill(compiled(language, source), values)
+    except jinja2.TemplateSyntaxError as error:
+        raise TemplateFault(f"{template.name} {template.version} ({language}): {type(error).__name__}") from None
+    except FormFault as fault:
+        raise TemplateFault(f"{template.name} {template.version} ({language}): {fault.reason}") from None
+
+
+def _fault(template: Template, language: str, channel: str, fault: FormFault) -> TemplateFault:
+    return TemplateFault(f"{template.name} {template.version} ({language}, {channel}): {fault.reason}")
 
 
 def _to_html(body: str) -> str:

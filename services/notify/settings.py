@@ -1,17 +1,46 @@
 """Settings of notify: the ways messages leave, and what is asked of each provider."""
 
 import json
+from datetime import time
 from email.utils import parseaddr
 from typing import Annotated, Any, Literal, TypeAlias
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import NoDecode
 
 from services.notify.channels.email import SmtpServer
-from services.notify.delivery import Pace
+from services.notify.domain.budgets import ProviderBudget
+from services.notify.domain.hours import Hours, Span, read_span, read_times
+from services.notify.domain.routing import Rules
+from services.notify.domain.wishes import Outward
+from services.notify.handlers.forecasts import Means
+from services.notify.pace import Pace
+from shared.events.notify import Channel
 from shared.settings import ServiceSettings
 
 __all__ = ["NotifySettings", "ProviderSettings", "TwilioSettings", "VonageSettings", "WhatsAppSettings"]
+
+
+def _check_address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("https", "http") or not parts.netloc or parts.query or parts.fragment:
+        raise ValueError("must be an http(s) address without a query")
+    return value.rstrip("/")
+
+
+HttpAddress: TypeAlias = Annotated[str, AfterValidator(_check_address)]
 
 
 class ProviderLimits(BaseModel):
@@ -20,7 +49,7 @@ class ProviderLimits(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,30}$", description="our name of it, as in `wa-main`")
-    url: str = Field(description="where its API answers")
+    url: HttpAddress = Field(description="where its API answers")
     lines: int = Field(default=16, ge=1, le=100, description="messages handed over at once")
     weight: int = Field(default=100, ge=0, le=1000, description="its share among the providers of its channel")
     per_second: float = Field(default=80.0, gt=0, description="messages a second, over all replicas")
@@ -28,6 +57,10 @@ class ProviderLimits(BaseModel):
     price_millirupiah: int = Field(default=0, ge=0, description="price of a message, of a part where texts have parts")
     reserve_percent: int = Field(
         default=20, ge=0, le=100, description="of the day's money and recipients, what only urgent messages may use"
+    )
+    connect_seconds: float = Field(default=5.0, gt=0, le=60, description="how long a connection may take")
+    answer_seconds: float = Field(
+        default=30.0, gt=0, le=300, description="how long an answer may take before a message's fate counts as unknown"
     )
 
 
@@ -42,6 +75,11 @@ class WhatsAppSettings(ProviderLimits):
     verify_token: SecretStr = Field(description="told back when the webhook is set up (hub.verify_token)")
     tier: int | None = Field(default=250, ge=1, description="unique recipients in 24 hours; none: unlimited")
     pair_seconds: float = Field(default=6.0, ge=0, description="between two messages to one person")
+    portfolio: str | None = Field(
+        default=None,
+        max_length=64,
+        description="business portfolio the tier belongs to: numbers that name the same one share it; none: account_id",
+    )
 
 
 class TwilioSettings(ProviderLimits):
@@ -68,26 +106,48 @@ ProviderSettings: TypeAlias = Annotated[
 ]
 
 
-def _read_json(value: Any) -> Any:
+def _read_providers(value: Any) -> Any:
+    """The list, checked here: a wrong entry is named by its place, for the whole is one variable."""
     if isinstance(value, str):
         try:
-            return json.loads(value)
+            value = json.loads(value)
         except json.JSONDecodeError:
             raise ValueError("is not JSON") from None
-    return value
+    try:
+        found = _PROVIDERS.validate_python(value)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+        raise ValueError("; ".join(_fault(fault["loc"], fault["type"], fault["msg"]) for fault in faults[:5])) from None
+    if len({one.name for one in found}) < len(found):
+        raise ValueError("names two providers alike")
+    if any(one.name.startswith(RESERVED_NAMES) for one in found):
+        raise ValueError(f"names a provider as our own ones are ({', '.join(RESERVED_NAMES)})")
+    return found
+
+
+def _fault(loc: tuple[int | str, ...], kind: str, reason: str) -> str:
+    # pydantic's own sentence repeats the tag that was given
+    said = "names no adapter we have" if kind == "union_tag_invalid" else reason.removeprefix("Value error, ")
+    return f"{'.'.join(str(part) for part in loc) or 'the whole'}: {said}"
+
+
+RESERVED_NAMES = ("smtp", "simulated")
+
+_PROVIDERS: TypeAdapter[list[ProviderSettings]] = TypeAdapter(list[ProviderSettings])
 
 
 class NotifySettings(ServiceSettings):
     """What notify needs besides: the ways messages leave."""
 
-    providers: Annotated[list[ProviderSettings], NoDecode, BeforeValidator(_read_json)] = Field(
+    providers: Annotated[list[ProviderSettings], NoDecode, BeforeValidator(_read_providers)] = Field(
         default=[],
         repr=False,
         description="providers of WhatsApp and SMS, as a JSON list; without any, messages leave by e-mail only",
         examples=['[{"adapter": "twilio", "name": "sms-a", "url": "https://api.twilio.com", "account": "AC...", ...}]'],
     )
-    public_url: str | None = Field(
+    public_url: HttpAddress | None = Field(
         default=None,
+        validate_default=True,
         description="where notify is reached from outside: providers call back there, links lead there",
         examples=["https://pesan.example.go.id"],
     )
@@ -114,6 +174,29 @@ class NotifySettings(ServiceSettings):
         description="how long the mail server may take over a message before its fate counts as unknown",
         examples=["60"],
     )
+
+    quiet_hours: Annotated[Span | None, NoDecode, BeforeValidator(read_span)] = Field(
+        default=(time(21), time(6)),
+        description="when nothing leaves that is not time-critical (WIB); off: never",
+        examples=["21:00-06:00"],
+    )
+    friday_prayer: Annotated[Span | None, NoDecode, BeforeValidator(read_span)] = Field(
+        default=(time(11, 30), time(13)),
+        description="the same on Fridays (WIB); off: never",
+        examples=["11:30-13:00"],
+    )
+    digest_times: Annotated[tuple[time, ...], NoDecode, BeforeValidator(read_times)] = Field(
+        default=(time(16),),
+        description="when messages that may wait are told in one (WIB); off: each leaves by itself",
+        examples=["16:00"],
+    )
+
+    @field_validator("public_url")
+    @classmethod
+    def _check_public_url(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None and info.data.get("providers"):
+            raise ValueError("is needed where LAPAK_PROVIDERS names any: they call back there")
+        return value
 
     @field_validator("smtp")
     @classmethod
@@ -146,4 +229,93 @@ class NotifySettings(ServiceSettings):
     def pace(self) -> Pace:
         """As many lines as connections, and a lease that outlasts the slowest attempt."""
         hand_over = Pace.hand_over_seconds
-        return Pace(lines=self.smtp_connections, sending_seconds=hand_over + self.smtp_answer_seconds + 60.0)
+        slowest = max([self.smtp_answer_seconds, *(one.connect_seconds + one.answer_seconds for one in self.providers)])
+        silence: dict[Channel, float] = {"whatsapp": self.silence_whatsapp_seconds, "sms": self.silence_sms_seconds}
+        return Pace(
+            lines=self.smtp_connections,
+            sending_seconds=hand_over + slowest + 60.0,
+            silence={channel: seconds for channel, seconds in silence.items() if seconds},
+        )
+
+    silence_whatsapp_seconds: float = Field(
+        default=1800.0,
+        ge=0,
+        description="an urgent message without a receipt for so long is tried on its next channel too; 0: never",
+        examples=["1800"],
+    )
+    silence_sms_seconds: float = Field(
+        default=1200.0, ge=0, description="the same for SMS; the first to arrive wins", examples=["1200"]
+    )
+
+    broadcast_approval_over: int = Field(
+        default=500,
+        ge=0,
+        description="a broadcast to more people than this needs a second person's approval",
+        examples=["500"],
+    )
+
+    template_submissions_per_hour: int = Field(
+        default=90,
+        ge=1,
+        le=10_000,
+        description="WhatsApp forms submitted for approval in an hour; Meta takes 100 of an account",
+        examples=["90"],
+    )
+
+    key_messages_per_minute: int = Field(
+        default=600, ge=1, le=100_000, description="messages a minute that a new key may send", examples=["600"]
+    )
+    bodies_days: int = Field(
+        default=7,
+        ge=1,
+        le=400,
+        description="what messages and replies say is removed so many days after they were settled",
+        examples=["7"],
+    )
+    messages_days: int = Field(
+        default=400,
+        ge=30,
+        le=4000,
+        description="that a message was sent, and how, is removed after so many days; counts stay for ever",
+        examples=["400"],
+    )
+
+    def hours(self) -> Hours:
+        """The pauses in which nothing leaves that can wait. Without quiet hours feast days are none either."""
+        return Hours(self.quiet_hours, self.friday_prayer, feasts=self.quiet_hours is not None)
+
+    def rules(self) -> Rules:
+        """What holds for the routing of every message: WhatsApp first, then SMS, then e-mail, as far as there are."""
+        there = {one.adapter for one in self.providers}
+        channels: list[Outward] = ["email"]
+        if there - {"whatsapp"}:
+            channels.insert(0, "sms")
+        if "whatsapp" in there:
+            channels.insert(0, "whatsapp")
+        return Rules(tuple(channels), self.hours(), self.digest_times)
+
+    def means(self) -> Means:
+        """What broadcasts are foreseen and sent with."""
+        budgets = self.budgets()
+        by_channel: dict[Channel, list[ProviderBudget]] = {}
+        for one in self.providers:
+            by_channel.setdefault("whatsapp" if one.adapter == "whatsapp" else "sms", []).append(budgets[one.name])
+        return Means(by_channel, self.rules().channels, self.hours(), self.broadcast_approval_over)
+
+    def budgets(self) -> dict[str, ProviderBudget]:
+        """What each provider may be asked for, by its name. The mail server has no limits of ours."""
+        return {one.name: _budget(one) for one in self.providers}
+
+
+def _budget(one: ProviderSettings) -> ProviderBudget:
+    whatsapp = one if isinstance(one, WhatsAppSettings) else None
+    return ProviderBudget(
+        provider=one.name,
+        portfolio=one.name if whatsapp is None else f"whatsapp:{whatsapp.portfolio or whatsapp.account_id}",
+        per_second=one.per_second,
+        pair_seconds=0.0 if whatsapp is None else whatsapp.pair_seconds,
+        tier=None if whatsapp is None else whatsapp.tier,
+        daily_millirupiah=None if one.daily_rupiah is None else one.daily_rupiah * 1000,
+        price_millirupiah=one.price_millirupiah,
+        reserve_percent=one.reserve_percent,
+    )

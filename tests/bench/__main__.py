@@ -32,6 +32,7 @@ from tests.bench import (
     relaying,
     rivalling,
     seating,
+    sending,
     solving,
     tutorial,
 )
@@ -43,6 +44,7 @@ ROUNDS_QUICK = 3
 WIDTH = 140
 MEASUREMENTS: dict[str, Callable[[Context], Sequence[Comparison]]] = {
     "memory": idling.measure,  # first: other measurements leave events on the topics that services read
+    "sending": sending.measure,  # early too: its notify reads the topics
     "commands": commands.measure,
     "relay": relaying.measure,
     "consume": consuming.measure,
@@ -61,7 +63,9 @@ MEASUREMENTS: dict[str, Callable[[Context], Sequence[Comparison]]] = {
     "allocation": solving.measure,
     "allocation-flow": seating.measure,
     "matching": matching.measure,
+    "broadcast": sending.measure_broadcast,
 }
+LONG = {"broadcast"}  # only when it is asked for
 
 
 def run(
@@ -74,7 +78,7 @@ def run(
     ] = STACK,
 ) -> None:
     """Measure Lapak against its limits. Exit code 1 when something could not be measured; a missed aim is no error."""
-    names = only or list(MEASUREMENTS)
+    names = only or [name for name in MEASUREMENTS if name not in LONG]
     if unknown := sorted(set(names) - set(MEASUREMENTS)):
         raise typer.BadParameter(f"no such measurement: {', '.join(unknown)}; there are {', '.join(MEASUREMENTS)}")
     console = Console()

@@ -8,11 +8,13 @@ from services.bazaar.allocation.stored import Solved, solve_stored
 from services.bazaar.api import rounds as rounds_api
 from services.bazaar.numbering import Floor, SiteNumbers, number_stored
 from services.bazaar.numbering import round as rounds_numbered
+from services.notify.app import create as create_notify
 from services.vendor.app import create
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from tests.conftest import StandingClock
 from tests.integration.notify import Desk
+from tests.integration.notify_wishes import House
 from tests.integration.vendor import MakeDatabase, Registry, Serve
 
 EFFORT = 0.02
@@ -59,3 +61,18 @@ def rounds_here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 async def desk(make_database: MakeDatabase, clock: StandingClock, sealer: Sealer) -> Desk:
     """Notify on a fresh database."""
     return Desk((await make_database("notify")).database, clock, sealer)
+
+
+@pytest.fixture
+async def house(
+    make_database: MakeDatabase,
+    serve: Serve,
+    issuer: LocalIssuer,
+    clock: StandingClock,
+    sealer: Sealer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> House:
+    """Notify on a fresh database, with its HTTP door."""
+    monkeypatch.setenv("LAPAK_SMTP", "127.0.0.1:1")
+    fresh = await make_database("notify")
+    return House(Desk(fresh.database, clock, sealer), serve(create_notify, fresh), issuer, clock)

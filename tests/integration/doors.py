@@ -149,7 +149,7 @@ async def knock(world: World, door: Door, caller: str) -> httpx.Response:
         return await world.client.get(path, params=params, headers=headers)
     headers["Idempotency-Key"] = str(uuid4())
     body = door.body(world) if callable(door.body) else door.body
-    return await world.client.post(path, json=body, headers=headers, params=params)
+    return await world.client.request(door.method, path, json=body, headers=headers, params=params)
 
 
 def wrong_status(door: Door, caller: str, answer: httpx.Response) -> str | None:

@@ -8,7 +8,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 from uuid import UUID
@@ -18,7 +18,11 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from services.notify.channels.email import Email, SmtpServer
 from services.notify.consumers import SUBSCRIPTIONS
-from services.notify.delivery import Delivery, Pace
+from services.notify.delivery import Delivery, Outlet, Pace
+from services.notify.domain.routing import Rules
+from services.notify.handlers import routing
+from services.notify.store import claims
+from services.notify.store.claims import Job
 from shared import failpoints
 from shared.clock import Clock
 from shared.consume import Consumer
@@ -27,6 +31,7 @@ from shared.db import Database, open_database
 from shared.events.bazaar import BoothAssigned
 from shared.events.envelope import Envelope as EventEnvelope
 from shared.events.envelope import Event, write_headers
+from shared.events.notify import Channel
 from shared.events.training import TrainingEnrolled
 from shared.events.vendor import ContactCard
 from shared.failures import is_outage
@@ -39,7 +44,15 @@ Behaviour = Literal["550", "451", "550 content", "451 content", "accept and drop
 
 _NOTIFICATION = re.compile(rb"^X-Lapak-Notification: (\S+)\r?$", re.MULTILINE)
 
-QUICK = Pace(lines=4, claim_seconds=5, hand_over_seconds=5, sending_seconds=20, poll_seconds=0.05, sweep_seconds=0.1)
+QUICK = Pace(
+    lines=4,
+    claim_seconds=5,
+    hand_over_seconds=5,
+    sending_seconds=20,
+    poll_seconds=0.05,
+    sweep_seconds=0.1,
+    health_seconds=0.1,
+)
 
 
 @dataclass
@@ -249,6 +262,35 @@ class Desk:
         async with self.database.transaction() as conn:
             await conn.execute("UPDATE notification SET due_at = clock_timestamp() - interval '1 second'")
 
+    async def route(self) -> int:
+        """Give what is planned its channel, as a replica does. How many messages moved."""
+        async with self.database.transaction() as conn:
+            return await routing.route_planned(conn, rules=Rules(), sealer=self.sealer, now=self.clock.now())
+
+    async def claim(self, lease_seconds: float = 60, *, channel: Channel = "email", limit: int = 10) -> list[Job]:
+        """Claim whatever is due on a channel, once what is planned is routed."""
+        await self.route()
+        async with self.database.pool.acquire() as conn:
+            return await claims.claim_due(
+                conn,
+                new_id(),
+                channel=channel,
+                lanes=[0, 1, 2, 3],
+                limit=limit,
+                lease_seconds=lease_seconds,
+                now=self.clock.now(),
+            )
+
+    async def hurry_receipts(self) -> None:
+        """Let what was sent have waited for its receipt for five minutes more."""
+        async with self.database.transaction() as conn:
+            await conn.execute("UPDATE notification SET due_at = due_at - interval '5 minutes' WHERE state = 'sent'")
+
+    async def hurry_retries(self) -> None:
+        """Let every retry be due now; leases go on."""
+        async with self.database.transaction() as conn:
+            await conn.execute("UPDATE notification SET due_at = clock_timestamp() WHERE state = 'retry'")
+
     @asynccontextmanager
     async def delivering(self, mailbox: Mailbox, pace: Pace = QUICK, **server: Any) -> AsyncIterator[asyncio.Event]:
         """A delivery that runs until the block ends, and ends well."""
@@ -261,10 +303,10 @@ class Desk:
             await asyncio.wait_for(task, 30)
 
     def delivery(self, mailbox: Mailbox, pace: Pace = QUICK, **server: Any) -> Delivery:
-        """A delivery, not yet running."""
+        """A delivery by e-mail, not yet running."""
         fields: dict[str, Any] = {"answer_seconds": 5.0, **server}
         channel = Email(SmtpServer("127.0.0.1", mailbox.port, "Lapak <lapak@lapak.test>", **fields))
-        return Delivery(self.database, self.clock, channel, pace)
+        return Delivery(self.database, self.clock, [Outlet(channel)], pace, sealer=self.sealer)
 
     async def until(self, state: str, count: int, seconds: float = 20) -> None:
         """Wait until so many notifications are in this state."""
@@ -275,14 +317,14 @@ class Desk:
         await until(reached, seconds)
 
     async def settled(self, seconds: float = 20) -> Counter[str]:
-        """Wait until nothing is queued, due again or under way; the states then."""
+        """Wait until nothing is planned, queued, due again or under way; the states then."""
 
         found: Counter[str] = Counter()
 
         async def at_rest() -> bool:
             nonlocal found
             found = await self.states()
-            return not found.keys() & {"queued", "retry", "sending"}
+            return not found.keys() & {"planned", "queued", "retry", "sending"}
 
         await until(lambda: _unless_cut(at_rest), seconds)
         return found
@@ -298,11 +340,18 @@ async def _unless_cut(ask: Callable[[], Awaitable[bool]]) -> bool:
         return False
 
 
-def card(vendor_id: UUID, email: str | None = "", *, name: str = "Siti Aminah", language: str = "id") -> ContactCard:
-    """A contact card; by default with an address of its own."""
+def card(
+    vendor_id: UUID,
+    email: str | None = "",
+    *,
+    name: str = "Siti Aminah",
+    language: str = "id",
+    phone: str = "+6281234567890",
+) -> ContactCard:
+    """A contact card; by default with an e-mail address of its own."""
     address = f"v{vendor_id.hex}@example.com" if email == "" else email
     return ContactCard.model_validate(
-        {"vendor_id": vendor_id, "name": name, "phone": "+6281234567890", "email": address, "language": language}
+        {"vendor_id": vendor_id, "name": name, "phone": phone, "email": address, "language": language}
     )
 
 
@@ -367,10 +416,10 @@ class Victims:
 
 
 @asynccontextmanager
-async def victims(dsn: str, port: int, where: str) -> AsyncIterator[Victims]:
-    """Deliveries to be killed, on this database and this mail server."""
+async def victims(dsn: str, port: int, where: str, channel: str = "email") -> AsyncIterator[Victims]:
+    """Deliveries to be killed, on this database and this provider of a channel."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.integration.notify", dsn, str(port)),
+        *(sys.executable, "-m", "tests.integration.notify", dsn, str(port), channel),
         env={**os.environ, "LAPAK_FAILPOINTS": where},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
@@ -384,13 +433,18 @@ async def victims(dsn: str, port: int, where: str) -> AsyncIterator[Victims]:
         await process.wait()
 
 
-async def _deliver(dsn: str, port: int) -> None:
+async def _deliver(dsn: str, port: int, channel: str) -> None:
+    from tests.integration.notify_wires import outlet
+
     database = await open_database(dsn, size=4, name="test-notify-victim")
     desk = Desk(database, StandingClock(), Sealer(SECRET_KEYS))
-    await desk.delivery(Mailbox(port=port)).run(asyncio.Event())
+    assert channel in ("email", "sms", "whatsapp")
+    outlets = [outlet(channel, port)]
+    pace = replace(QUICK, claim_seconds=1.0)  # who survives soon takes what the other one held
+    await Delivery(database, desk.clock, outlets, pace, sealer=desk.sealer).run(asyncio.Event())
 
 
-def _breed(dsn: str, port: int) -> None:
+def _breed(dsn: str, port: int, channel: str) -> None:
     """For each seed read: fork two deliveries, tell their pids, wait, and tell the signals that ended them."""
     for line in sys.stdin:
         pids = []
@@ -399,7 +453,7 @@ def _breed(dsn: str, port: int) -> None:
             if pid == 0:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
                 failpoints._RANDOM.seed(f"{line.strip()}/{number}")
-                asyncio.run(_deliver(dsn, port))
+                asyncio.run(_deliver(dsn, port, channel))
                 os._exit(1)
             pids.append(pid)
         sys.stdout.write(" ".join(map(str, pids)) + "\n")
@@ -410,4 +464,4 @@ def _breed(dsn: str, port: int) -> None:
 
 
 if __name__ == "__main__":
-    _breed(sys.argv[1], int(sys.argv[2]))
+    _breed(sys.argv[1], int(sys.argv[2]), sys.argv[3])

@@ -355,7 +355,41 @@ async def live_through_everything(world: World) -> tuple[UUID, UUID]:
     await have_a_booth(world, one, own, {**bazaar, "name": "Bazar BORJU"})
     delivered = "SELECT count(*) FROM attempt WHERE outcome = 'accepted'"
     await until(lambda: world.value("notify", delivered), 30)
+    await say_what_she_wants(world, one, own)
+    await be_told_with_others(world, one)
     return one, other
+
+
+async def say_what_she_wants(world: World, vendor_id: UUID, own: str) -> None:
+    """Which messages she wants, and in which language; an operator notes that a number of hers is to be left alone."""
+    wishes = {"topics": {"news": {"sms": False}}, "language": "en", "digest": "weekly"}
+    headers = {"Authorization": f"Bearer {own}"}
+    ok(await world.client.put(f"{world.urls['notify']}/v1/wishes/{vendor_id}", json=wishes, headers=headers))
+    for address in (f"0{PERSONAL['phone']}", f"+62{PERSONAL['new phone']}"):
+        suppressed = {"channel": "sms", "reason": "invalid", "address": address}
+        await world.call("notify", "/v1/suppressions", suppressed, token=world.token(["operator"]))
+
+
+async def be_told_with_others(world: World, vendor_id: UUID) -> None:
+    """She is on the list of a message to many, and gets it."""
+    operator, name = world.token(["operator"]), "broadcast-kabar"
+    words = {"email": "Kabar {{ title }}\n\nHalo {{ name }}, ini kabar dari kami tentang {{ title }}.\n"}
+    saved = {"forms": {"id": words, "en": words}, "parameters": {"title": "text"}, "reason": "new"}
+    version = await world.call("notify", f"/v1/templates/{name}/versions", saved, token=operator, status=201)
+    activate = f"/v1/templates/{name}/versions/{version['version']}/activate"
+    await world.call("notify", activate, {"reason": "new"}, token=operator)
+    draft = {"template": name, "params": {"title": "Bazar"}, "areas": ["31"], "by_list": True, "topic": "programme"}
+    path = f"/v1/broadcasts/{(await world.call('notify', '/v1/broadcasts', draft, status=201))['broadcast_id']}"
+    await world.call("notify", f"{path}/list", {"vendor_ids": [str(vendor_id)]})
+    await world.call("notify", f"{path}/submit")
+    told = "SELECT count(*) = 1 FROM notification WHERE broadcast_id IS NOT NULL AND state IN ('sent', 'delivered')"
+    await until(lambda: world.value("notify", told), 30)
+    # an operator sends it again and says why
+    message_id = await world.value("notify", "SELECT id FROM notification WHERE broadcast_id IS NOT NULL")
+    again = {"reason": f"{PERSONAL['name']} menelepon", "again": True}
+    await world.call("notify", f"/v1/notifications/{message_id}/resend", again, token=operator, status=201)
+    left = "SELECT state IN ('sent', 'delivered') FROM notification WHERE resend_of IS NOT NULL"
+    await until(lambda: world.value("notify", left), 30)
 
 
 async def have_a_booth(world: World, vendor_id: UUID, own: str, described: dict[str, Any]) -> None:
@@ -531,16 +565,33 @@ HERS = ("interest", "calendar_link", "storefront", "preorder", "ticket", "sales_
 """Tables of bazaars in which there is a row of hers, and none once she is erased."""
 
 
+TOLD = (
+    "application_standing",
+    "class_standing",
+    "wish",
+    "preference",
+    "wish_change",
+    "broadcast_listed",
+    "broadcast_recipient",
+)
+"""Tables of notify in which there is a row of hers, and none once she is erased."""
+
+
 async def rows_of_hers(world: World) -> dict[str, int]:
     """Rows that only she has, of the bazaars; and what was written and sealed."""
     counted = {name: await world.value("bazaar", f"SELECT count(*) FROM {name}") for name in HERS}  # noqa: S608 - a constant
+    neighbours = await _others(world)
+    for name in TOLD:
+        rows = f"SELECT count(*) FROM {name} WHERE vendor_id <> ALL($1::uuid[])"  # noqa: S608 - a constant
+        counted[f"notify {name}"] = await world.value("notify", rows, neighbours)
+    counted["notify reasons to send again"] = await world.value("notify", "SELECT count(reason_sealed) FROM resend")
     sealed = "SELECT count(text_sealed) + count(answer_sealed) FROM appeal"
     conn = await asyncpg.connect(world.dsns["training"])
     try:
         for name in TRAINED:
             # of her neighbour there is a copy, and a place; of nobody else anything
             rows = f"SELECT count(*) FROM {name} WHERE vendor_id <> ALL($1::uuid[])"  # noqa: S608 - a constant
-            counted[f"training {name}"] = await conn.fetchval(rows, await _others(world))
+            counted[f"training {name}"] = await conn.fetchval(rows, neighbours)
         written = await conn.fetchrow(WRITTEN)
     finally:
         await conn.close()

@@ -10,10 +10,10 @@ import pytest
 
 from services.notify.app import create
 from services.notify.handlers import delivery as handlers
-from services.notify.store import delivery
 from services.notify.store.delivery import Start
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
+from shared.events.vendor import VendorMoved
 from shared.ids import new_id
 from shared.service import Service
 from tests.conftest import FreshDatabase, StandingClock
@@ -53,8 +53,8 @@ class Office:
         (vendor,) = people(1)
         await self.desk.hear(card(vendor), enrolled(vendor))
         now = self.desk.clock.now()
+        (job,) = await self.desk.claim()
         async with self.desk.database.transaction() as conn:
-            (job,) = await delivery.claim_due(conn, new_id(), limit=1, lease_seconds=9, now=now)
             start = Start(job.id, job.claim, new_id(), "email", "id")
             await handlers.begin_attempts(conn, [start], lease_seconds=0, now=now)
         async with self.desk.database.transaction() as conn:
@@ -114,7 +114,8 @@ async def test_one_message_shows_its_text_and_its_attempts(office: Office) -> No
 @pytest.mark.parametrize("role", ["operator", "officer"])
 async def test_names_and_addresses_are_masked_for_everybody_else(office: Office, role: str) -> None:
     (vendor,) = people(1)
-    await office.desk.hear(card(vendor, "siti@example.com"), enrolled(vendor))
+    lives = VendorMoved(vendor_id=vendor, kelurahan="31.71.02.1002", rw="001", rt="001")
+    await office.desk.hear(lives, card(vendor, "siti@example.com"), enrolled(vendor))
     notification_id = (await office.desk.row())["id"]
     answer = await office.get(f"/v1/notifications/{notification_id}", office.token(role))
     shown = answer.json()

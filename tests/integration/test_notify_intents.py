@@ -17,12 +17,12 @@ from tests.conftest import StandingClock
 from tests.integration.notify import QUICK, Desk, Mailbox, card, enrolled, mail_server, offer, people
 
 
-async def test_an_event_makes_one_queued_message_with_its_template_pinned(desk: Desk) -> None:
+async def test_an_event_makes_one_planned_message_with_its_template_pinned(desk: Desk) -> None:
     (vendor,) = people(1)
     await desk.hear(card(vendor), enrolled(vendor))
     row = await desk.row()
     assert (row["state"], row["template"], row["vendor_id"], row["attempts"]) == (
-        "queued",
+        "planned",
         "training-enrolled",
         vendor,
         0,
@@ -48,9 +48,9 @@ async def test_an_event_before_its_contact_card_waits_and_is_released(desk: Desk
     await desk.hear(enrolled(first), enrolled(second))
     assert await desk.states() == {"waiting_contact": 2}
     await desk.hear(card(first))
-    assert await desk.states() == {"waiting_contact": 1, "queued": 1}
+    assert await desk.states() == {"waiting_contact": 1, "planned": 1}
     await desk.hear(card(second))
-    assert await desk.states() == {"queued": 2}
+    assert await desk.states() == {"planned": 2}
 
 
 async def test_a_message_whose_card_never_comes_expires_and_says_so(desk: Desk, clock: StandingClock) -> None:
@@ -92,9 +92,9 @@ async def test_a_burst_of_mixed_events_is_planned_in_batches(desk: Desk) -> None
     vendors = people(300)
     await desk.hear(*[card(vendor) for vendor in vendors[:150]])
     await desk.hear(*[enrolled(vendor) for vendor in vendors], *[offer(vendor, desk.clock.now()) for vendor in vendors])
-    assert await desk.states() == {"queued": 300, "waiting_contact": 300}
+    assert await desk.states() == {"planned": 300, "waiting_contact": 300}
     await desk.hear(*[card(vendor) for vendor in vendors])
-    assert await desk.states() == {"queued": 600}
+    assert await desk.states() == {"planned": 600}
 
 
 async def test_the_last_card_of_a_batch_counts_and_a_tombstone_erases(desk: Desk) -> None:
@@ -114,14 +114,14 @@ async def test_the_last_card_of_a_batch_counts_and_a_tombstone_erases(desk: Desk
     assert reasons == {kept: None, erased: "no-contact"}
 
 
-async def test_a_vendor_without_an_address_is_rejected_not_lost(desk: Desk) -> None:
+async def test_a_vendor_without_an_address_finds_it_in_the_inbox(desk: Desk) -> None:
     (vendor,) = people(1)
     await desk.hear(card(vendor, None), enrolled(vendor))
     async with mail_server(Mailbox()) as mailbox, desk.delivering(mailbox):
-        assert await desk.settled() == {"rejected": 1}
+        assert await desk.settled() == {"sent": 1}
     row = await desk.row()
-    assert row["reason"] == "no-address"
-    assert await desk.published() == [("NotificationFailed", row["id"], 1)]
+    assert (row["channel"], row["attempts"]) == ("inbox", 0)
+    assert await desk.published() == [("NotificationSent", row["id"], 1)]
 
 
 async def test_messages_name_locations_of_bazaars_announced_before(desk: Desk) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from uuid import UUID
@@ -10,19 +10,22 @@ from uuid import UUID
 import pytest
 
 from services.notify.channels.email import Email, SmtpServer
-from services.notify.delivery import Delivery
+from services.notify.delivery import Delivery, Outlet
 from services.notify.domain.delivery import Accepted, Deferred, Outcome
 from services.notify.handlers import delivery as handlers
 from services.notify.handlers.delivery import End
 from services.notify.journal import Journal
-from services.notify.store import delivery
-from services.notify.store.delivery import Job, Start
+from services.notify.store.claims import Job
+from services.notify.store.delivery import Start
 from shared.crypto import Sealer
 from shared.ids import new_id
 from tests.conftest import FreshDatabase, StandingClock
 from tests.integration.notify import QUICK, Desk, Mailbox, MakeDatabase, card, enrolled, mail_server, people, victims
+from tests.integration.notify_scripts import offers
+from tests.integration.notify_wires import Wire, taking
 
 MESSAGES = 400
+FAILPOINTS_OFTEN = "notify.begun:0.05,notify.sent:0.05,notify.recording:0.1,notify.recorded:0.1"
 FAILPOINTS = "notify.begun:0.02,notify.sent:0.02,notify.recording:0.04,notify.recorded:0.04"
 
 
@@ -48,8 +51,7 @@ async def one_message(desk: Desk) -> UUID:
 
 async def claim(desk: Desk, lease_seconds: float = 60) -> list[Job]:
     """Claim whatever is due."""
-    async with desk.database.pool.acquire() as conn:
-        return await delivery.claim_due(conn, new_id(), limit=10, lease_seconds=lease_seconds, now=desk.clock.now())
+    return await desk.claim(lease_seconds)
 
 
 async def begin(desk: Desk, job: Job, attempt_id: UUID, lease_seconds: float = 60) -> bool:
@@ -183,7 +185,9 @@ async def kill_at(
     """Run a delivery and end it where `arm` says."""
     dead = asyncio.Event()
     channel = Email(SmtpServer("127.0.0.1", mailbox.port, "lapak@lapak.test"))
-    task = asyncio.create_task(Delivery(desk.database, desk.clock, channel, QUICK).run(asyncio.Event()))
+    task = asyncio.create_task(
+        Delivery(desk.database, desk.clock, [Outlet(channel)], QUICK, sealer=desk.sealer).run(asyncio.Event())
+    )
 
     def end_here() -> None:
         dead.set()
@@ -264,7 +268,7 @@ async def test_killed_again_and_again_nobody_hears_twice_and_nothing_is_lost(fre
     kills = 0
 
     async def left() -> bool:
-        return (await desk.states())["queued"] > 0
+        return bool((await desk.states()).keys() & {"planned", "queued"})
 
     async def over() -> bool:
         return not await left()
@@ -292,3 +296,36 @@ async def test_killed_again_and_again_nobody_hears_twice_and_nothing_is_lost(fre
         sequences[key].append(sequence)
     assert set(sequences) == set(rows)
     assert all(found == list(range(1, len(found) + 1)) for found in sequences.values())
+
+
+@pytest.mark.parametrize("channel", ["whatsapp", "sms"])
+async def test_killed_while_it_sends_by_another_channel_nobody_hears_twice_and_nothing_is_lost(
+    fresh: FreshDatabase, desk: Desk, channel: Wire
+) -> None:
+    await offers(desk, people(40), channel)
+
+    async def left() -> bool:
+        return (await desk.states())["queued"] > 0
+
+    async def over() -> bool:
+        return not await left()
+
+    kills = 0
+    async with taking(channel) as taker:
+        async with victims(fresh.dsn, taker.port, FAILPOINTS_OFTEN, channel) as dying:
+            while await left():
+                assert await dying.let_die(kills, over) == [signal.SIGKILL] * 2
+                kills += 2
+                await desk.hurry()
+        async with desk.database.transaction() as conn:
+            await handlers.settle_lost(conn, now=desk.clock.now())
+    states = await desk.states()
+    assert states.keys() <= {"sent", "unknown"}
+    assert kills >= 4
+    attempts = {one["id"]: one for one in await desk.attempts()}
+    assert set(taker.taken) <= set(attempts), "an attempt is written before its call"
+    heard = Counter(attempts[key]["notification_id"] for key in taker.taken.elements())
+    assert set(heard.values()) == {1}, "somebody heard twice"
+    for row in await desk.rows():
+        assert row["state"] != "sent" or heard[row["id"]] == 1, "said to be sent, and was not"
+        assert row["state"] == "unknown" or row["id"] in heard, "lost without being listed"

@@ -40,7 +40,7 @@ async def test_a_provider_is_told_of_a_class_whether_its_card_comes_before_or_af
     early, late = organisation("provider", "early@example.com"), organisation("provider", "late@example.com")
     events: list[Event] = [early, drafted(early.party_id), drafted(late.party_id), drafted(None)]
     await desk.hear(*events)
-    assert await desk.states() == {"queued": 1, "waiting_contact": 1}
+    assert await desk.states() == {"planned": 1, "waiting_contact": 1}
     await desk.hear(late)
     async with mail_server(Mailbox()) as mailbox, desk.delivering(mailbox):
         assert await desk.settled() == {"sent": 2}

@@ -12,7 +12,6 @@ import pytest
 from services.notify.app import create
 from services.notify.handlers import copies, erasures
 from services.notify.handlers import delivery as handlers
-from services.notify.store import delivery
 from services.notify.store.delivery import Start
 from shared import dead_letters
 from shared.auth import LocalIssuer
@@ -212,20 +211,9 @@ async def test_an_erased_persons_unsent_messages_never_leave_and_its_address_is_
         if row["vendor_id"] == gone:
             assert (row["reason"], row["params"], row["language"], row["attempts"]) == ("erased", {}, None, 0)
     (receipt,) = await receipts(desk)
-    assert receipt == {
-        "erasure_id": str(event.erasure_id),
-        "vendor_id": str(gone),
-        "erased": {
-            "unsent_messages": 2,
-            "merges": 0,
-            "contacts": 1,
-            "vendor_copies": 1,
-            "message_texts": 2,
-            "attempt_notes": 0,
-            "dead_letters": 0,
-        },
-        "kept": {"messages": 2, "disclosures": 0},
-    }
+    assert (receipt["erasure_id"], receipt["vendor_id"]) == (str(event.erasure_id), str(gone))
+    counts = {kind: number for kind, number in {**receipt["erased"], **receipt["kept"]}.items() if number}
+    assert counts == {"unsent_messages": 2, "contacts": 1, "vendor_copies": 1, "message_texts": 2, "messages": 2}
     failed = [key for kind, key, _ in await desk.published() if kind == "NotificationFailed"]
     assert set(failed) == {row["id"] for row in await desk.rows() if row["vendor_id"] == gone}
 
@@ -234,8 +222,7 @@ async def test_a_message_taken_up_before_the_erasure_and_not_begun_does_not_leav
     (vendor,) = people(1)
     await desk.hear(card(vendor), enrolled(vendor))
     now = desk.clock.now()
-    async with desk.database.transaction() as conn:
-        (job,) = await delivery.claim_due(conn, new_id(), limit=1, lease_seconds=9, now=now)
+    (job,) = await desk.claim()
     assert job.contact is not None
     await desk.hear(erased(vendor))
     async with desk.database.transaction() as conn:

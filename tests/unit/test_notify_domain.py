@@ -1,36 +1,18 @@
-"""Which event makes which message, and what each outcome makes of it: both sides of every rule."""
+"""Which event makes which message: both sides of every rule."""
 
 from datetime import UTC, date, datetime, timedelta
-from typing import get_args
 from uuid import UUID
 
 import pytest
 
-from services.notify.domain import delivery as domain
-from services.notify.domain.delivery import (
-    STATES,
-    Accepted,
-    Ambiguous,
-    Deferred,
-    NotUnknown,
-    Rejected,
-    SettleNotification,
-    Standing,
-    State,
-)
 from services.notify.domain.planning import Cause, draft
 from services.notify.plans import PLANS, TEMPLATES, Lane
 from shared.events import bazaar, cases, mentoring, training, vendor
 from shared.events.envelope import Event
-from shared.events.notify import NotificationExpired, NotificationFailed, NotificationSent, NotificationUnknown
 
 NOW = datetime(2023, 3, 17, 3, 0, tzinfo=UTC)
-VENDOR, BAZAAR, APPLICATION, EVENT, NOTIFICATION = (UUID(int=number) for number in range(1, 6))
+VENDOR, BAZAAR, APPLICATION, EVENT = (UUID(int=number) for number in range(1, 5))
 CAUSE = Cause(EVENT, NOW - timedelta(seconds=1), "00-" + "1" * 32 + "-" + "2" * 16 + "-01")
-
-
-def standing(state: State = "sending", *, version: int = 0, attempts: int = 1, lane: int = Lane.PERSONAL) -> Standing:
-    return Standing(NOTIFICATION, EVENT, VENDOR, "welcome", lane, state, version, attempts, "email")
 
 
 # --- events to messages
@@ -187,104 +169,3 @@ def test_locations_are_named_where_their_names_are_known() -> None:
     params = of_missed.params
     assert params["site_name"] == "Rusun Karang Anyar"
     assert "site_id" not in params
-
-
-# --- outcomes
-
-
-@pytest.mark.parametrize(
-    ("outcome", "state", "event"),
-    [
-        (Accepted("smtp 250"), "sent", NotificationSent),
-        (Rejected("smtp 550"), "rejected", NotificationFailed),
-        (Ambiguous("timed-out"), "unknown", NotificationUnknown),
-    ],
-)
-def test_an_outcome_settles_and_is_told_once(outcome: domain.Outcome, state: State, event: type) -> None:
-    settled = domain.settle(standing(version=0), outcome, chance=0.5)
-    assert (settled.state, settled.version, type(settled.event)) == (state, 1, event)
-    assert settled.event is not None
-    assert settled.event.notification_id == NOTIFICATION
-    assert settled.event.cause_event_id == EVENT
-
-
-def test_a_temporary_refusal_is_tried_again_and_told_to_nobody() -> None:
-    settled = domain.settle(standing(version=0), Deferred("smtp 451"), chance=0.5)
-    assert (settled.state, settled.version, settled.event, settled.reason) == ("retry", 0, None, "smtp 451")
-    assert settled.retry_seconds is not None
-    assert settled.retry_seconds > 0
-
-
-@pytest.mark.parametrize(
-    ("outcome", "state", "version"),
-    [
-        (Accepted("smtp 250"), "sent", 2),
-        (Rejected("smtp 550"), "rejected", 2),
-        (Deferred("smtp 451"), "retry", 1),
-        (Ambiguous("timed-out"), "unknown", 1),
-    ],
-)
-def test_a_late_outcome_of_the_same_attempt_clears_up_the_unknown(
-    outcome: domain.Outcome, state: State, version: int
-) -> None:
-    settled = domain.settle(standing("unknown", version=1), outcome, chance=0.0)
-    assert (settled.state, settled.version) == (state, version)
-
-
-@pytest.mark.parametrize("state", sorted(set(STATES) - {"sending", "unknown"}))
-def test_only_an_attempt_under_way_has_an_outcome(state: State) -> None:
-    with pytest.raises(ValueError) as refused:
-        domain.settle(standing(state), Accepted("smtp 250"), chance=0.0)
-    assert state in str(refused.value)
-
-
-@pytest.mark.parametrize("state", ["waiting_contact", "queued", "retry"])
-def test_what_has_not_left_by_its_deadline_expires(state: State) -> None:
-    settled = domain.expire(standing(state, version=4))
-    assert (settled.state, settled.version, type(settled.event)) == ("expired", 5, NotificationExpired)
-    assert settled.reason == ("no-contact" if state == "waiting_contact" else "deadline")
-
-
-@pytest.mark.parametrize("state", sorted(set(STATES) - {"waiting_contact", "queued", "retry"}))
-def test_what_has_left_never_expires(state: State) -> None:
-    with pytest.raises(ValueError) as refused:
-        domain.expire(standing(state))
-    assert state in str(refused.value)
-
-
-def test_an_operator_settles_an_unknown_message_either_way() -> None:
-    sent = domain.settle_by_hand(
-        standing("unknown", version=1), SettleNotification(outcome="sent", reason="in the server's log")
-    )
-    again = domain.settle_by_hand(
-        standing("unknown", version=1), SettleNotification(outcome="not-sent", reason="not in the server's log")
-    )
-    assert (sent.state, sent.version, type(sent.event)) == ("sent", 2, NotificationSent)
-    assert (again.state, again.version, again.event, again.retry_seconds) == ("retry", 1, None, 0.0)
-
-
-@pytest.mark.parametrize("state", sorted(set(STATES) - {"unknown"}))
-def test_only_an_unknown_message_is_settled_by_hand(state: State) -> None:
-    with pytest.raises(NotUnknown) as refused:
-        domain.settle_by_hand(standing(state), SettleNotification(outcome="sent", reason="looked"))
-    assert refused.value.details == {"state": state}
-
-
-@pytest.mark.parametrize("lane", list(Lane))
-def test_retries_wait_longer_each_time_up_to_a_limit_and_spread_by_chance(lane: Lane) -> None:
-    most = domain.RETRY_DELAY_SECONDS_MAX_OFFER if lane == Lane.OFFER else domain.RETRY_DELAY_SECONDS_MAX
-    longest = [domain.retry_delay_seconds(attempts, lane, 1.0) for attempts in range(1, 40)]
-    assert longest[0] == domain.RETRY_DELAY_SECONDS_FIRST
-    assert longest == sorted(longest)
-    assert longest[-1] == most
-    for attempts in range(1, 40):
-        low, high = (domain.retry_delay_seconds(attempts, lane, chance) for chance in (0.0, 1.0))
-        assert low == high / 2
-
-
-def test_states_are_those_the_database_allows() -> None:
-    from shared.db import ROOT
-
-    sql = (ROOT / "services" / "notify" / "migrations" / "0001_notifications.sql").read_text()
-    for state in get_args(State):
-        assert f"'{state}'" in sql

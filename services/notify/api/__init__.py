@@ -1,9 +1,35 @@
 """HTTP routes of notify, thin: who may, then the handler; what is read, as JSON."""
 
-from services.notify.api import figures, notifications, personal_data
+from services.notify.api import (
+    broadcasts,
+    budgets,
+    figures,
+    inbox,
+    keys,
+    notifications,
+    personal_data,
+    providers,
+    replies,
+    sending,
+    subscribers,
+    templates,
+    webhooks,
+    wishes,
+)
 
 ROUTERS = [
     notifications.router,
     personal_data.router,
     figures.router,
+    providers.router,
+    replies.router,
+    templates.router,
+    webhooks.router,
+    budgets.router,
+    broadcasts.router,
+    inbox.router,
+    wishes.router,
+    keys.router,
+    sending.router,
+    subscribers.router,
 ]

@@ -1,6 +1,6 @@
 """What notify's HTTP door answers. Names and addresses are masked here unless the reader is the vendor itself."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,11 +13,16 @@ from services.notify.rendering import Text
 __all__ = [
     "AttemptAnswer",
     "ChecksumAnswer",
+    "FigureRow",
+    "FiguresAnswer",
     "LatencyAnswer",
     "NotificationAnswer",
     "NotificationPage",
     "NotificationRow",
+    "PeopleAnswer",
+    "ReceiptAnswer",
     "RecipientAnswer",
+    "ResentAnswer",
     "SettledAnswer",
     "StatsAnswer",
     "TextAnswer",
@@ -66,6 +71,15 @@ class TextAnswer(BaseModel):
     body: str
 
 
+class ReceiptAnswer(BaseModel):
+    """What a provider reported of an attempt."""
+
+    status: str
+    code: str | None
+    at: datetime
+    received_at: datetime
+
+
 class AttemptAnswer(BaseModel):
     """One attempt. `outcome` is null while it is under way."""
 
@@ -77,14 +91,44 @@ class AttemptAnswer(BaseModel):
     outcome: str | None
     code: str | None
     note: str | None
+    provider: str
+    message_id: str | None = Field(description="The provider's own id of the message")
+    status: str | None = Field(description="How far it came, as the provider's receipts say")
+    status_at: datetime | None
+    failure: str | None = Field(description="Why it was given up though the provider had taken it")
+    segments: int | None
+    cost_millirupiah: int
+    asks: int = Field(description="How often the provider was asked what became of it")
+    receipts: list[ReceiptAnswer]
 
 
 class NotificationAnswer(NotificationRow):
-    """A notification with its text and its attempts. Without a contact card there is no recipient and no text."""
+    """A notification's whole life. Without a contact card there is no recipient and no text; a while after it was
+    settled its parameters and its text are removed (`bodies_gone_at`).
+    """
 
     template_version: str
     params: dict[str, Any]
     settled_at: datetime | None
+    version: int = Field(description="How many events told of it")
+    lane: int
+    topic: str
+    must: bool = Field(description="It cannot be ended as a whole by wishes")
+    mode: str = Field(description="test: by a test key, and simulated")
+    provider: str | None
+    route: list[str] | None = Field(description="Channels still to try after the present one; null: not chosen yet")
+    not_before: datetime | None = Field(description="It waits until then: quiet hours, or a digest")
+    delivered_at: datetime | None
+    read_at: datetime | None
+    silent: bool = Field(description="A channel took it and gave no receipt in time, so others were tried")
+    digest_id: UUID | None = Field(description="Told within this message; its fate is that one's")
+    tells: list[UUID] = Field(description="Messages that this one, a digest, told")
+    broadcast_id: UUID | None
+    resend_of: UUID | None
+    resent_as: UUID | None
+    asked_by: str | None = Field(description="The id of the key that asked for it; null: an event did")
+    reference: str | None = Field(description="Under which it was asked for")
+    bodies_gone_at: datetime | None
     recipient: RecipientAnswer | None
     text: TextAnswer | None
     attempt_list: list[AttemptAnswer]
@@ -95,6 +139,19 @@ class SettledAnswer(BaseModel):
 
     notification_id: UUID
     state: State
+
+
+class ResentAnswer(BaseModel):
+    """The message that is sent in the place of an earlier one."""
+
+    notification_id: UUID
+    resend_of: UUID
+
+
+class PeopleAnswer(BaseModel):
+    """Whose address it is."""
+
+    vendor_ids: list[UUID]
 
 
 class LatencyAnswer(BaseModel):
@@ -112,6 +169,32 @@ class StatsAnswer(BaseModel):
     by_state: dict[str, int]
     by_channel: dict[str, int]
     latency_seconds: LatencyAnswer
+
+
+class FigureRow(BaseModel):
+    """Counts of one group."""
+
+    by: dict[str, date | int | str | None]
+    n: int
+    outcomes: dict[str, int]
+    rates: dict[str, float] = Field(description="Of what was accepted, the share reported as delivered, as failed")
+    timed: int = Field(description="How many of them have a duration")
+    mean_seconds: float | None
+    p50_seconds: float | None = Field(description="From a histogram: right within a bucket")
+    p95_seconds: float | None
+    p99_seconds: float | None
+    segments: int
+    cost_millirupiah: int
+
+
+class FiguresAnswer(BaseModel):
+    """Counts of these days."""
+
+    first: date
+    last: date
+    about: str
+    mode: str
+    items: list[FigureRow]
 
 
 class ChecksumAnswer(BaseModel):

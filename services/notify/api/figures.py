@@ -1,14 +1,23 @@
 """Figures of delivery, and checksums of the copies kept here."""
 
 from collections import Counter
+from datetime import date, timedelta
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
-from services.notify.api.answers import ChecksumAnswer, LatencyAnswer, StatsAnswer
-from services.notify.store import lookups
+from services.notify.api.answers import ChecksumAnswer, FigureRow, FiguresAnswer, LatencyAnswer, StatsAnswer
+from services.notify.domain.figures import Dimension, FiguresRefused, dimensions, percentile, rates
+from services.notify.domain.keys import Mode
+from services.notify.store import figures, lookups
+from services.notify.store.figures import Group
+from shared.clock import JAKARTA
 from shared.http import EdgeDep
 
 router = APIRouter(tags=["notifications"])
+
+DAYS_DEFAULT = 7
+ROWS_MAX = 5000
 
 
 @router.get("/v1/stats")
@@ -39,3 +48,62 @@ async def projections(edge: EdgeDep) -> dict[str, ChecksumAnswer]:
     async with edge.read() as conn:
         count, digest = await lookups.contacts_checksum(conn)
     return {"contacts": ChecksumAnswer(count=count, sha256=digest)}
+
+
+@router.get("/v1/figures")
+async def show_figures(
+    edge: EdgeDep,
+    first: Annotated[date | None, Query(alias="from", description="First day in Jakarta; none: a week ago")] = None,
+    last: Annotated[date | None, Query(alias="to", description="Last day; none: today")] = None,
+    about: Annotated[
+        Literal["attempt", "message"],
+        Query(description="attempt: each try at a channel, by the day it began; message: what became of each"),
+    ] = "attempt",
+    mode: Annotated[Mode, Query(description="test: what test keys sent, which is in no other figure")] = "normal",
+    by: Annotated[
+        str, Query(max_length=100, description="Any of day, channel, provider, template, lane, code; with commas")
+    ] = "channel",
+) -> FiguresAnswer:
+    """Counts by outcome, how long it took, parts of text messages and money, for any days ever: what is settled, each
+    once. Of an attempt: seconds from the call to the receipt `delivered`; of a message: from its cause to acceptance.
+    """
+    edge.caller.require("operator", "officer")
+    wanted = dimensions(by)
+    today = edge.now.astimezone(JAKARTA).date()
+    last = last or today
+    first = first or last - timedelta(days=DAYS_DEFAULT - 1)
+    async with edge.read() as conn:
+        groups = await figures.find_figures(
+            conn, about=about, mode=mode, first=first, last=last, by=wanted, limit=ROWS_MAX + 1
+        )
+    if len(groups) > ROWS_MAX:
+        raise FiguresRefused(f"That is more than {ROWS_MAX} rows; ask for fewer days, or by less.", rows_max=ROWS_MAX)
+    return FiguresAnswer(first=first, last=last, about=about, mode=mode, items=_rows(wanted, groups))
+
+
+def _rows(by: tuple[Dimension, ...], groups: list[Group]) -> list[FigureRow]:
+    """The outcomes of each group together."""
+    together: dict[tuple[Any, ...], list[Group]] = {}
+    for one in groups:
+        together.setdefault(one.values, []).append(one)
+    rows = []
+    for values, members in together.items():
+        outcomes = Counter({one.outcome: one.tally.n for one in members})
+        histogram = [sum(counts) for counts in zip(*(one.tally.histogram for one in members), strict=True)]
+        timed = sum(one.tally.timed for one in members)
+        rows.append(
+            FigureRow(
+                by=dict(zip(by, values, strict=True)),
+                n=outcomes.total(),
+                outcomes=outcomes,
+                rates=rates(outcomes),
+                timed=timed,
+                mean_seconds=sum(one.tally.seconds for one in members) / timed if timed else None,
+                p50_seconds=percentile(histogram, 0.5),
+                p95_seconds=percentile(histogram, 0.95),
+                p99_seconds=percentile(histogram, 0.99),
+                segments=sum(one.tally.segments for one in members),
+                cost_millirupiah=sum(one.tally.cost_millirupiah for one in members),
+            )
+        )
+    return rows

@@ -33,6 +33,11 @@ async def show_personal_data(vendor_id: UUID, edge: EdgeDep, reason: LookReason 
         contacts = {one: await lookups.find_contact(conn, one) for one in vendor_ids}
         for message in sections["messages"]["data"]:
             message["text"] = await written_text(conn, message, contacts[message["vendor_id"]])
+        for reply in sections["replies"]["data"]:
+            for words in ("text", "answer"):
+                sealed = reply.pop(f"{words}_sealed")
+                context = reply["reply_id"].bytes
+                reply[words] = None if sealed is None else edge.platform.sealer.open(sealed, context).decode()
     return {
         "service": "notify",
         "vendor_id": vendor_id,

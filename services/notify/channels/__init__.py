@@ -9,7 +9,7 @@ after it was handed over.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from uuid import UUID
 
 from services.notify.domain.contents import Content
@@ -18,7 +18,7 @@ from services.notify.domain.people import Contact
 from services.notify.domain.reports import Report
 from shared.events.notify import Channel as ChannelName
 
-__all__ = ["ChannelDown", "Letter", "Line", "Provider", "WebhookRefused"]
+__all__ = ["Challenged", "ChannelDown", "Letter", "Line", "Provider", "WebhookRefused"]
 
 
 class ChannelDown(Exception):
@@ -83,3 +83,11 @@ class Provider(Protocol):
 
     def read_webhook(self, path: str, headers: Mapping[str, str], body: bytes) -> Sequence[Report]:
         """What a call of the provider reports, once its signature is found right. Raises `WebhookRefused`."""
+
+
+@runtime_checkable
+class Challenged(Protocol):
+    """A provider that first asks whether an address is ours before it calls there."""
+
+    def challenge(self, query: Mapping[str, str]) -> str:
+        """What it wants to read. Raises `WebhookRefused` where it does not prove who it is."""

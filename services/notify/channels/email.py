@@ -9,6 +9,7 @@ import asyncio
 import binascii
 import re
 import time
+from base64 import encodebytes
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from services.notify.channels import ChannelDown, Letter, Line, WebhookRefused
 from services.notify.domain import contents
 from services.notify.domain.delivery import Accepted, Ambiguous, Deferred, Outcome, Rejected
 from services.notify.domain.people import Contact
-from services.notify.domain.reports import Report
+from services.notify.domain.reports import RejectionKind, Report
 from shared.clock import JAKARTA
 from shared.events.notify import Channel as ChannelName
 
@@ -36,6 +37,9 @@ IDLE_SECONDS_MAX = 60.0
 """A connection unused for longer is opened anew: servers hang up silently on idle clients."""
 
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
+_URL = re.compile(r"https?://[!#-;=?-~]{1,900}")
+_FILE_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
+_CONTENT_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+(; [a-z]+=[A-Za-z0-9-]+)*")
 
 
 @dataclass(frozen=True)
@@ -96,8 +100,7 @@ def compose(letter: Letter, server: SmtpServer) -> bytes:
     content = letter.content
     if not isinstance(content, contents.Email):
         raise TypeError(f"{type(content).__name__} is no e-mail")
-    boundary = f"=_{letter.notification_id.hex}"  # quoted-printable never holds "=_"
-    lines = [
+    headers = [
         f"From: {server.sender}",
         f"To: {_mailbox(letter.name, letter.address)}",
         f"Subject: {_header(content.subject, 'Subject')}",
@@ -107,30 +110,68 @@ def compose(letter: Letter, server: SmtpServer) -> bytes:
         f"X-Lapak-Notification: {letter.notification_id}",
         f"X-Lapak-Template: {letter.template}",
         "MIME-Version: 1.0",
-        f'Content-Type: multipart/alternative; boundary="{boundary}"',
-        "",
     ]
+    if content.unsubscribe_url is not None:
+        if not _URL.fullmatch(content.unsubscribe_url):
+            raise ValueError("the address to unsubscribe at would break its header")
+        headers += [
+            f"List-Unsubscribe: <{content.unsubscribe_url}>",
+            "List-Unsubscribe-Post: List-Unsubscribe=One-Click",  # RFC 8058
+        ]
+    boundary = f"=_{letter.notification_id.hex}"  # quoted-printable and base64 never hold "=_"
+    lines = [f'Content-Type: multipart/alternative; boundary="{boundary}"', ""]
     for subtype, text in (("plain", content.body), ("html", content.html)):
         lines += [
             f"--{boundary}",
             f"Content-Type: text/{subtype}; charset=utf-8",
             "Content-Transfer-Encoding: quoted-printable",
             "",
-            binascii.b2a_qp(text.encode(), istext=True).decode("ascii").replace("\n", "\r\n"),
+            binascii.b2a_qp(_lines(text).encode(), istext=True).decode("ascii").replace("\n", "\r\n"),
         ]
-    return ("\r\n".join(lines) + f"\r\n--{boundary}--\r\n").encode("ascii")
+    lines.append(f"--{boundary}--")
+    if content.attachments:
+        lines = _with_attachments(lines, content.attachments, f"=_m{letter.notification_id.hex}")
+    return "\r\n".join([*headers, *lines, ""]).encode("ascii")
+
+
+def _with_attachments(text: Sequence[str], attachments: Sequence[contents.Attachment], boundary: str) -> list[str]:
+    """The text and the files that go with it, as one body."""
+    lines = [f'Content-Type: multipart/mixed; boundary="{boundary}"', "", f"--{boundary}", *text]
+    for one in attachments:
+        if not _FILE_NAME.fullmatch(one.name) or not _CONTENT_TYPE.fullmatch(one.content_type):
+            raise ValueError("the name or the type of an attachment would break its header")
+        lines += [
+            f"--{boundary}",
+            f"Content-Type: {one.content_type}",
+            "Content-Transfer-Encoding: base64",
+            f'Content-Disposition: attachment; filename="{one.name}"',
+            "",
+            encodebytes(one.body).decode("ascii").replace("\n", "\r\n"),
+        ]
+    return [*lines, f"--{boundary}--"]
+
+
+def _lines(text: str) -> str:
+    """The text with ends of lines of one kind. A carriage return by itself would leave as it is, and some servers read
+    one as an end of line: the words could end the message and begin another.
+    """
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _header(text: str, name: str) -> str:
-    """A header's text: as it is where it is short and plain, else folded and encoded (RFC 2047)."""
+    """A header's text: as it is where it is short and plain, else folded and encoded (RFC 2047). Raises ValueError for
+    one that is not one line.
+    """
+    if not text.isprintable():
+        raise ValueError(f"{name} would break its header")
     if text.isascii() and "=?" not in text:
         return text if len(text) <= 66 else Header(text, "us-ascii", header_name=name).encode(linesep="\r\n")
     return Header(text, "utf-8", header_name=name).encode(linesep="\r\n")
 
 
 def _mailbox(name: str, address: str) -> str:
-    """The recipient; its name quoted or encoded where it must be."""
-    if name.isascii() and "=?" not in name:
+    """The recipient; its name quoted or encoded where it must be. Raises ValueError for a name that is not one line."""
+    if name.isascii() and name.isprintable() and "=?" not in name:
         return formataddr((name, address))
     return f"{_header(name, 'To')}\r\n <{address}>"
 
@@ -173,10 +214,13 @@ class _SmtpLine:
     async def send(self, letter: Letter, *, seconds: float) -> Outcome:
         give_up_at = time.monotonic() + seconds
         if not _is_plain(letter.address):
-            return Rejected("address-malformed")
+            return Rejected("address-malformed", "address")
         if seconds <= 0:
             return Deferred("before-content too-late")
-        content = compose(letter, self._server)
+        try:
+            content = compose(letter, self._server)
+        except (TypeError, ValueError):
+            return Rejected("content-malformed", "defect")
         try:
             refusal = await self._envelope(letter.address, give_up_at)
             return await self._hand_over(content) if refusal is None else refusal
@@ -201,13 +245,13 @@ class _SmtpLine:
             except (aiosmtplib.SMTPException, OSError) as error:
                 self._smtp.close()
                 if is_last or not isinstance(error, aiosmtplib.SMTPServerDisconnected):
-                    return Deferred(f"before-content {_code_of(error)}")
+                    return Deferred(f"before-content {_code_of(error)}", "provider")
             else:
                 break
             try:
                 await self.open()
             except ChannelDown as error:
-                return Deferred(f"before-content {error.code}")
+                return Deferred(f"before-content {error.code}", "provider")
         if time.monotonic() > give_up_at:
             # somebody else may have declared us dead meanwhile; hanging up before the content makes no message
             self._smtp.close()
@@ -226,7 +270,7 @@ class _SmtpLine:
         protocol = self._smtp.protocol
         if protocol is None or not protocol.is_connected:
             self._smtp.close()
-            return Deferred("before-content disconnected")
+            return Deferred("before-content disconnected", "provider")
         try:
             protocol.write(_dot_stuffed(content))
             answer = await protocol.read_response(timeout=self._server.answer_seconds)
@@ -249,12 +293,27 @@ class _SmtpLine:
         code = _codes(error.code, error.message)
         if error.code == aiosmtplib.SMTPStatus.domain_unavailable or not 400 <= error.code < 600:
             self._smtp.close()
-            return Deferred(code)
+            return Deferred(code, "provider")
         try:
             await self._smtp.rset()
         except (aiosmtplib.SMTPException, OSError):
             self._smtp.close()
-        return Rejected(code) if error.code >= 500 and not ours else Deferred(code)
+        if ours:
+            return Deferred(code, "provider")
+        return Rejected(code, _kind(error)) if error.code >= 500 else Deferred(code)
+
+
+def _kind(error: aiosmtplib.SMTPResponseException) -> RejectionKind:
+    """Why a mailbox does not take it (RFC 3463): x.1 is about the address, x.2.2 a full mailbox. Without such a status
+    the reply code of RCPT tells (RFC 5321): no mailbox of this name, or not here.
+    """
+    found = _ENHANCED.match(error.message)
+    if found is None:
+        about_mailbox = isinstance(error, aiosmtplib.SMTPRecipientRefused) and error.code in (550, 551, 553)
+        return "address" if about_mailbox else "other"
+    if found[0].startswith("5.1.") or found[0] == "5.2.1":
+        return "address"
+    return "unreachable" if found[0] == "5.2.2" else "other"
 
 
 def _is_plain(address: str) -> bool:

@@ -6,7 +6,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from services.notify.plans import PLANS, Lane, Plan
+from services.notify.plans import PLANS, Lane, Plan, Topic
 from shared.clock import JAKARTA
 from shared.events.envelope import Event
 
@@ -38,6 +38,9 @@ class Draft:
     params: Mapping[str, Any]
     lane: Lane
     deadline: datetime
+    topic: Topic = "programme"
+    must: bool = False
+    digest: bool = False
 
 
 def draft(event: Event, cause: Cause, sites: Sites, now: datetime) -> Draft | None:
@@ -56,7 +59,10 @@ def draft(event: Event, cause: Cause, sites: Sites, now: datetime) -> Draft | No
         params["site_name"] = named(values["site_id"])
     if "choices" in params:
         params["choices"] = [[named(site) for site in tier] for tier in values["choices"]]
-    return Draft(cause, plan.template, UUID(recipient), params, plan.lane, _deadline(event, plan, now))
+    deadline = _deadline(event, plan, now)
+    return Draft(
+        cause, plan.template, UUID(recipient), params, plan.lane, deadline, plan.topic, plan.must, plan.digest
+    )
 
 
 def _deadline(event: Event, plan: Plan, now: datetime) -> datetime:

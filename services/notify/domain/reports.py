@@ -11,10 +11,11 @@ __all__ = ["AccountAlert", "Receipt", "RejectionKind", "Reply", "Report", "Statu
 
 Status: TypeAlias = Literal["sent", "delivered", "read", "failed"]
 
-RejectionKind: TypeAlias = Literal["address", "opted-out", "not-now", "window", "defect", "other"]
-"""Why a provider will not carry a message to a person: its address leads nowhere; it wants none from us; the provider
-chose not to for the moment (no retry at once); the conversation is closed; we are at fault (template, parameters);
-anything else.
+RejectionKind: TypeAlias = Literal["address", "unreachable", "opted-out", "not-now", "window", "defect", "other"]
+"""Why a provider will not carry a message to a person: its address leads nowhere; nobody is reached there for the
+moment (no account on this channel, a phone that is off, a full mailbox: worth another try in some days); it wants none
+from us; the provider chose not to for the moment (no retry at once); the conversation is closed; we are at fault
+(template, parameters); anything else.
 """
 
 
@@ -33,6 +34,10 @@ class Receipt:
     kind: RejectionKind | None = None
     """Of a failed one."""
     cost_millirupiah: int | None = None
+    parts: int = 1
+    """How many parts the message has, where each has receipts of its own (`message_id` is this part's): it is delivered
+    when all of them are.
+    """
 
 
 @dataclass(frozen=True)

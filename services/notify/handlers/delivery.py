@@ -7,21 +7,47 @@ from typing import NamedTuple
 from uuid import UUID
 
 from services.notify.domain import delivery as domain
-from services.notify.domain.delivery import NotificationNotFound, Outcome, Settlement, SettleNotification
+from services.notify.domain.delivery import (
+    ASK_SECONDS_FIRST,
+    ASK_SECONDS_MAX,
+    ASKS_MAX,
+    NO_RECEIPT,
+    Accepted,
+    Deferred,
+    NotificationNotFound,
+    Outcome,
+    Rejected,
+    Settlement,
+    SettleNotification,
+)
+from services.notify.domain.reports import AccountAlert, RejectionKind
+from services.notify.domain.wishes import SuppressionReason
+from services.notify.handlers import budgets, digested, providers, wishes
+from services.notify.handlers.budgets import Spent
 from services.notify.store import delivery
-from services.notify.store.delivery import Ended, Start
+from services.notify.store.delivery import Ended, Question, Start
 from shared.db import Connection
+from shared.events.notify import Channel
 from shared.outbox import Fact, record
 
 SWEEP_ROWS_MAX = 500
 
+SILENCE_SECONDS_MIN = 60.0
+"""However near the deadline is: a receipt that is on its way has this long."""
+
 
 class End(NamedTuple):
-    """An attempt and its outcome."""
+    """An attempt and its outcome. `address_key`: blind index of where it went; `elsewhere`: another provider of the
+    channel is there to take it.
+    """
 
     notification_id: UUID
     attempt_id: UUID
     outcome: Outcome
+    channel: Channel = "email"
+    provider: str = "smtp"
+    address_key: bytes | None = None
+    elsewhere: bool = False
 
 
 async def begin_attempts(
@@ -34,12 +60,52 @@ async def begin_attempts(
 async def end_attempts(
     conn: Connection, ends: Sequence[End], *, now: datetime, chance: Callable[[], float] = random.random
 ) -> None:
-    """Record outcomes, settle their notifications and tell of it. An outcome that came too late to count is dropped."""
-    by_id = {end.notification_id: end for end in ends}
-    standings = await delivery.lock_attempted(conn, list(by_id), [end.attempt_id for end in by_id.values()])
-    settlements = [domain.settle(one, by_id[one.id].outcome, chance=chance()) for one in standings]
-    await delivery.end_attempts(conn, [_ended(by_id[one.id]) for one in standings], now)
+    """Record outcomes, settle their notifications and tell of it. An outcome that came too late to count, because a
+    receipt or somebody else settled the message, is only recorded.
+    """
+    by_attempt = {end.attempt_id: end for end in ends}
+    standings = await delivery.lock_attempted(conn, list({end.notification_id for end in by_attempt.values()}))
+    accepted = await delivery.end_attempts(conn, [_ended(end) for end in by_attempt.values()], now)
+    settlements = []
+    for one, attempt_id in standings:
+        end = None if attempt_id is None else by_attempt.get(attempt_id)
+        if end is not None and domain.has_outcome(one, end.outcome):
+            settlements.append(domain.settle(one, end.outcome, chance=chance(), now=now, elsewhere=end.elsewhere))
     await save_settlements(conn, settlements, now)
+    await _follow_up(list(by_attempt.values()), accepted, conn, now)
+
+
+async def _follow_up(ends: Sequence[End], accepted: set[UUID], conn: Connection, now: datetime) -> None:
+    """What outcomes mean beyond their messages: addresses that lead nowhere, accounts in trouble, money spent."""
+    alerts = []
+    spent = []
+    for end in sorted(ends, key=lambda one: one.address_key or b""):  # one order, or two of them wait in a circle
+        match end.outcome:
+            case Rejected(code, kind) if end.address_key is not None:
+                await suppress(conn, end.channel, end.address_key, kind, f"{end.attempt_id} {code}", now=now)
+            case Deferred(code, pause=True):
+                alerts.append(AccountAlert(end.provider, code, pause=True))
+            case Accepted(cost_millirupiah=cost) if end.address_key is not None and end.attempt_id in accepted:
+                spent.append(Spent(end.provider, end.address_key, cost))
+    await providers.note_alerts(conn, alerts, now=now)
+    await budgets.book(conn, spent, now)
+
+
+async def suppress(
+    conn: Connection, channel: Channel, address_key: bytes, kind: RejectionKind, evidence: str, *, now: datetime
+) -> None:
+    """Write to an address no more by this channel, where a provider said that it leads nowhere or wants nothing."""
+    reason: SuppressionReason
+    match kind:
+        case "address":
+            reason = "bounced" if channel == "email" else "invalid"
+        case "unreachable":
+            reason = "unreachable"
+        case "opted-out":
+            reason = "stopped"
+        case _:
+            return
+    await wishes.suppress(conn, channel, address_key, reason, evidence=evidence, now=now)
 
 
 async def settle_lost(conn: Connection, *, now: datetime) -> int:
@@ -55,6 +121,46 @@ async def expire_overdue(conn: Connection, *, now: datetime) -> int:
     overdue = await delivery.lock_overdue(conn, now, SWEEP_ROWS_MAX)
     await save_settlements(conn, [domain.expire(one) for one in overdue], now)
     return len(overdue)
+
+
+async def leave_silent(conn: Connection, channel: Channel, seconds: float, *, now: datetime) -> int:
+    """Urgent messages without a receipt after so long: tried on their next channel too. How many."""
+    silent = await delivery.lock_silent(
+        conn,
+        channel,
+        seconds=seconds,
+        least_seconds=min(seconds, SILENCE_SECONDS_MIN),
+        now=now,
+        limit=SWEEP_ROWS_MAX,
+    )
+    await delivery.fail_attempts(conn, [one.id for one in silent], NO_RECEIPT)
+    await save_settlements(conn, [domain.give_up_waiting(one) for one in silent], now)
+    return len(silent)
+
+
+async def leave_channel(conn: Connection, channel: Channel, reason: str, *, now: datetime) -> int:
+    """Urgent messages that wait for a channel of which nothing works: tried on their next one. How many."""
+    stuck = await delivery.lock_stuck(conn, channel, SWEEP_ROWS_MAX)
+    await save_settlements(conn, [domain.fall_back(one, reason) for one in stuck], now)
+    return len(stuck)
+
+
+async def leave_used_up(conn: Connection, notification_ids: Sequence[UUID], *, now: datetime) -> None:
+    """Urgent messages for which the day's money or recipients of their channel are used up: their next one, if any."""
+    found = await delivery.lock_attempted(conn, notification_ids)
+    await save_settlements(conn, [domain.fall_back(one, "budget") for one, _ in found if one.route], now)
+
+
+async def take_questions(conn: Connection, names: Sequence[str]) -> list[Question]:
+    """Unknown messages to ask these providers about now; each less and less often, for a day."""
+    return await delivery.take_questions(
+        conn,
+        names,
+        limit=SWEEP_ROWS_MAX,
+        first_seconds=ASK_SECONDS_FIRST,
+        most_seconds=ASK_SECONDS_MAX,
+        asks_max=ASKS_MAX,
+    )
 
 
 async def settle_by_hand(
@@ -74,12 +180,22 @@ async def settle_by_hand(
 
 
 async def save_settlements(conn: Connection, settlements: Sequence[Settlement], now: datetime) -> None:
+    """Write what these notifications, which are locked, have become, and tell of it."""
     if not settlements:
         return
     await delivery.save_settlements(conn, settlements, now)
-    facts = [Fact(one.event, one.version) for one in settlements if one.event is not None]
+    facts = [
+        Fact(event, one.version - len(one.events) + number)
+        for one in settlements
+        for number, event in enumerate(one.events, start=1)
+    ]
     await record(conn, facts, now=now)
+    await digested.follow(conn, settlements, now)
 
 
 def _ended(end: End) -> Ended:
-    return Ended(end.attempt_id, type(end.outcome).__name__.lower(), end.outcome.code)
+    outcome = end.outcome
+    name = type(outcome).__name__.lower()
+    if isinstance(outcome, Accepted):
+        return Ended(end.attempt_id, name, outcome.code, outcome.message_id, outcome.segments, outcome.cost_millirupiah)
+    return Ended(end.attempt_id, name, outcome.code)

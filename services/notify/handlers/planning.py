@@ -5,7 +5,7 @@ from datetime import datetime
 
 from services.notify.domain import planning as domain
 from services.notify.domain.planning import Cause, Draft
-from services.notify.rendering import current_templates
+from services.notify.handlers.templates import choose_versions
 from services.notify.store import copies, intents
 from services.notify.store.erasures import PEOPLE
 from shared import families
@@ -27,9 +27,7 @@ async def plan_notifications(conn: Connection, events: Sequence[tuple[Event, Cau
     drafts = await _told_once(conn, [draft for draft in wanted if draft is not None])
     if not drafts:
         return
-    templates = [current_templates()[name] for name in sorted({draft.template for draft in drafts})]
-    await intents.save_template_versions(conn, templates, now)
-    versions = {template.name: template.version for template in templates}
+    versions = await choose_versions(conn, {draft.template for draft in drafts}, now=now)
     await intents.add_notifications(conn, drafts, versions, now)
 
 

@@ -9,6 +9,8 @@ ALTER TABLE notification
     ADD COLUMN mode text NOT NULL DEFAULT 'normal' CHECK (mode IN ('normal', 'team', 'test')),
     -- the provider of the attempt under way or last made
     ADD COLUMN provider text,
+    -- a channel took it and gave no receipt in time, so others are tried: should they fail, it counts as sent
+    ADD COLUMN silent boolean NOT NULL DEFAULT false,
     -- channels still to try after the present one, in order; NULL: not chosen yet
     ADD COLUMN route text[],
     -- deferred: the business moment before which it does not leave
@@ -31,12 +33,17 @@ ALTER TABLE notification
 UPDATE notification SET state = 'planned', claim = NULL WHERE state IN ('queued', 'retry');
 
 DROP INDEX notification_due;
-CREATE INDEX notification_due ON notification (channel, lane, due_at) WHERE state IN ('queued', 'retry');
+-- one scan per lane finds what is due and nothing else; messages of test keys go another way
+CREATE INDEX notification_due ON notification (channel, (mode = 'test'), lane, due_at)
+WHERE state IN ('queued', 'retry');
 CREATE INDEX notification_planned ON notification (lane, id) WHERE state = 'planned';
 CREATE INDEX notification_deferred ON notification (not_before) WHERE state = 'deferred';
 DROP INDEX notification_deadline;
 CREATE INDEX notification_deadline ON notification (deadline)
 WHERE state IN ('planned', 'waiting_contact', 'deferred', 'held', 'queued', 'retry');
+-- unknown: due_at is when the provider is asked again; sent: when it was taken, for urgent ones that have a way left
+CREATE INDEX notification_unknown ON notification (due_at) WHERE state = 'unknown';
+CREATE INDEX notification_silent ON notification (channel, due_at) WHERE state = 'sent' AND lane = 0 AND route <> '{}';
 CREATE INDEX notification_broadcast ON notification (broadcast_id, state) WHERE broadcast_id IS NOT NULL;
 CREATE INDEX notification_digest ON notification (digest_id) WHERE digest_id IS NOT NULL;
 
@@ -47,6 +54,12 @@ ALTER TABLE attempt
     -- what receipts say of it; goes forward only: sent, delivered, read; failed is not undone by an earlier one
     ADD COLUMN status text CHECK (status IN ('sent', 'delivered', 'read', 'failed')),
     ADD COLUMN status_at timestamptz,
+    -- why this attempt was given up after it was taken: the code of a `failed` receipt, or no-receipt
+    ADD COLUMN failure text,
+    -- blind index of the address it went to: to suppress it should it lead nowhere
+    ADD COLUMN address_key bytea,
+    -- how often the provider was asked what became of it
+    ADD COLUMN asks smallint NOT NULL DEFAULT 0,
     ADD COLUMN segments smallint,
     ADD COLUMN cost_millirupiah bigint NOT NULL DEFAULT 0;
 CREATE INDEX attempt_message ON attempt (provider, message_id) WHERE message_id IS NOT NULL;

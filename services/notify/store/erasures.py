@@ -40,9 +40,36 @@ async def erase_vendor(conn: Connection, vendor_id: UUID, *, now: datetime) -> C
             vendor_id,
         ),
         "vendor_copies": await conn.execute("DELETE FROM vendor WHERE vendor_id = $1", vendor_id),
+        "wishes": await conn.execute("DELETE FROM wish WHERE vendor_id = $1", vendor_id),
+        "preferences": await conn.execute("DELETE FROM preference WHERE vendor_id = $1", vendor_id),
+        "wish_changes": await conn.execute("DELETE FROM wish_change WHERE vendor_id = $1", vendor_id),
+        "consents": await conn.execute("DELETE FROM news_consent WHERE vendor_id = $1", vendor_id),
+        "applications_followed": await conn.execute("DELETE FROM application_standing WHERE vendor_id = $1", vendor_id),
+        "classes_followed": await conn.execute("DELETE FROM class_standing WHERE vendor_id = $1", vendor_id),
+        "offer_answers": await conn.execute("DELETE FROM offer_answer WHERE vendor_id = $1", vendor_id),
+        "questions": await conn.execute("DELETE FROM reply_question WHERE vendor_id = $1", vendor_id),
+        "reply_texts": await conn.execute(
+            "UPDATE reply SET text_sealed = NULL, answer_sealed = NULL, address_key = NULL, application_id = NULL, "
+            "settled_because = CASE WHEN state = 'open' THEN 'erased' ELSE settled_because END, "
+            "settled_at = CASE WHEN state = 'open' THEN $2::timestamptz ELSE settled_at END, "
+            "state = CASE WHEN state = 'open' THEN 'closed' ELSE state END "
+            "WHERE (vendor_id = $1 OR reply_id IN (SELECT reply_id FROM reply_candidate WHERE vendor_id = $1)) "
+            "AND (text_sealed IS NOT NULL OR answer_sealed IS NOT NULL OR address_key IS NOT NULL "
+            "OR application_id IS NOT NULL OR state = 'open')",
+            vendor_id,
+            now,
+        ),
+        "reply_candidates": await conn.execute("DELETE FROM reply_candidate WHERE vendor_id = $1", vendor_id),
+        "broadcast_lists": await conn.execute("DELETE FROM broadcast_listed WHERE vendor_id = $1", vendor_id),
+        "broadcast_recipients": await conn.execute("DELETE FROM broadcast_recipient WHERE vendor_id = $1", vendor_id),
         "message_texts": await conn.execute(
-            "UPDATE notification SET params = '{}', language = NULL "
-            "WHERE vendor_id = $1 AND (params <> '{}' OR language IS NOT NULL)",
+            "UPDATE notification SET params = '{}', params_sha256 = NULL, language = NULL "
+            "WHERE vendor_id = $1 AND (params <> '{}' OR params_sha256 IS NOT NULL OR language IS NOT NULL)",
+            vendor_id,
+        ),
+        "resend_reasons": await conn.execute(
+            "UPDATE resend SET reason_sealed = NULL FROM notification AS n WHERE n.id = resend.notification_id "
+            "AND n.vendor_id = $1 AND resend.reason_sealed IS NOT NULL",
             vendor_id,
         ),
         "attempt_notes": await conn.execute(
@@ -50,10 +77,17 @@ async def erase_vendor(conn: Connection, vendor_id: UUID, *, now: datetime) -> C
             "WHERE n.id = attempt.notification_id AND n.vendor_id = $1 AND attempt.note IS NOT NULL",
             vendor_id,
         ),
+        "attempt_addresses": await conn.execute(
+            "UPDATE attempt SET address_key = NULL FROM notification AS n "
+            "WHERE n.id = attempt.notification_id AND n.vendor_id = $1 AND attempt.address_key IS NOT NULL",
+            vendor_id,
+        ),
     }
     kept = await conn.fetchrow(
         "SELECT (SELECT count(*) FROM notification WHERE vendor_id = $1) AS messages, "
-        "(SELECT count(*) FROM disclosure WHERE vendor_id = $1) AS disclosures",
+        "(SELECT count(*) FROM reply WHERE vendor_id = $1) AS replies, "
+        "(SELECT count(*) FROM disclosure WHERE vendor_id = $1) AS disclosures, "
+        "(SELECT count(*) FROM digest WHERE person_id = $1) AS digests",
         vendor_id,
     )
     letters = await dead_letters.erase(conn, VENDOR_TOPICS, str(vendor_id), now=now)

@@ -10,19 +10,6 @@ from shared.db import Connection
 from shared.ids import new_id
 
 
-async def save_template_versions(conn: Connection, templates: Sequence[Template], now: datetime) -> None:
-    """Keep the sources of these versions; one that is there stays as it is."""
-    await conn.execute(
-        "INSERT INTO template_version (template, version, sources, first_used_at) "
-        "SELECT template, version, sources, $4 FROM unnest($1::text[], $2::text[], $3::jsonb[]) "
-        "AS used (template, version, sources) ORDER BY template ON CONFLICT (template, version) DO NOTHING",
-        [template.name for template in templates],
-        [template.version for template in templates],
-        [dict(template.sources) for template in templates],
-        now,
-    )
-
-
 async def find_template(conn: Connection, name: str, version: str) -> Template | None:
     """A template as it was at that version."""
     sources = await conn.fetchval(
@@ -34,18 +21,19 @@ async def find_template(conn: Connection, name: str, version: str) -> Template |
 async def add_notifications(
     conn: Connection, drafts: Sequence[Draft], versions: Mapping[str, str], now: datetime
 ) -> None:
-    """Write intents: queued, or waiting for the vendor's contact card. One that is there already is not repeated; for a
-    vendor that is erased there is none.
+    """Write intents: planned, or waiting for the vendor's contact card. One that is there already is not repeated; for
+    a vendor that is erased there is none.
     """
     await conn.execute(
         "INSERT INTO notification (id, event_id, template, vendor_id, template_version, params, lane, state, deadline, "
-        "cause_at, traceparent, planned_at) "
+        "cause_at, traceparent, topic, must, digest, planned_at) "
         "SELECT d.id, d.event_id, d.template, d.vendor_id, d.template_version, d.params, d.lane, "
-        "CASE WHEN contact.vendor_id IS NULL THEN 'waiting_contact' ELSE 'queued' END, d.deadline, d.cause_at, "
-        "d.traceparent, $11 "
+        "CASE WHEN contact.vendor_id IS NULL THEN 'waiting_contact' ELSE 'planned' END, d.deadline, d.cause_at, "
+        "d.traceparent, d.topic, d.must, d.digest, $14 "
         "FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::jsonb[], $7::smallint[], "
-        "$8::timestamptz[], $9::timestamptz[], $10::text[]) AS d (id, event_id, template, vendor_id, "
-        "template_version, params, lane, deadline, cause_at, traceparent) "
+        "$8::timestamptz[], $9::timestamptz[], $10::text[], $11::text[], $12::boolean[], $13::boolean[]) "
+        "AS d (id, event_id, template, vendor_id, template_version, params, lane, deadline, cause_at, traceparent, "
+        "topic, must, digest) "
         "LEFT JOIN contact ON contact.vendor_id = d.vendor_id "
         "WHERE NOT EXISTS (SELECT FROM erased_vendor AS e WHERE e.vendor_id = d.vendor_id) "
         "ON CONFLICT (event_id, template, vendor_id) DO NOTHING",
@@ -59,6 +47,9 @@ async def add_notifications(
         [draft.deadline for draft in drafts],
         [draft.cause.happened_at for draft in drafts],
         [draft.cause.traceparent for draft in drafts],
+        [draft.topic for draft in drafts],
+        [draft.must for draft in drafts],
+        [draft.digest for draft in drafts],
         now,
     )
 
@@ -71,7 +62,7 @@ async def find_told(conn: Connection, drafts: Sequence[Draft]) -> set[UUID]:
         "JOIN family AS f ON f.vendor_id = d.vendor_id "
         "JOIN family AS m ON m.person_id = f.person_id AND m.vendor_id <> f.vendor_id "
         "JOIN notification AS n ON n.vendor_id = m.vendor_id AND n.template = d.template AND n.cause_at = d.cause_at "
-        "AND n.params = d.params",
+        "AND (n.params = d.params OR n.params_sha256 = sha256(convert_to(d.params::text, 'UTF8')))",
         [draft.vendor_id for draft in drafts],
         [draft.template for draft in drafts],
         [draft.cause.happened_at for draft in drafts],
@@ -82,24 +73,25 @@ async def find_told(conn: Connection, drafts: Sequence[Draft]) -> set[UUID]:
 
 
 async def release_waiting(conn: Connection, vendor_ids: Sequence[UUID]) -> int:
-    """Queue what waited for these vendors' cards; how many."""
+    """Have what waited for these vendors' cards routed, locked in the order of ids; how many."""
     return _count(
         await conn.execute(
-            "UPDATE notification SET state = 'queued', due_at = clock_timestamp() "
-            "WHERE state = 'waiting_contact' AND vendor_id = ANY($1)",
+            "WITH mine AS (SELECT id FROM notification WHERE state = 'waiting_contact' "
+            "AND vendor_id = ANY($1::uuid[]) ORDER BY id FOR UPDATE) "
+            "UPDATE notification AS n SET state = 'planned' FROM mine WHERE n.id = mine.id",
             vendor_ids,
         )
     )
 
 
 async def release_reachable(conn: Connection) -> int:
-    """Queue whatever waits though its card is there: card and event were written at the same moment.
+    """Have whatever waits though its card is there routed: card and event were written at the same moment.
 
     Rows that somebody else holds are left for the next time: a sweep waits for nobody, so it deadlocks with nobody.
     """
     return _count(
         await conn.execute(
-            "UPDATE notification SET state = 'queued', due_at = clock_timestamp() WHERE id IN ("
+            "UPDATE notification SET state = 'planned' WHERE id IN ("
             "SELECT n.id FROM notification n JOIN contact ON contact.vendor_id = n.vendor_id "
             "WHERE n.state = 'waiting_contact' FOR UPDATE OF n SKIP LOCKED)"
         )

@@ -12,19 +12,23 @@ async def find_notifications(
     *,
     template: str | None,
     state: str | None,
+    area: str | None,
     before: UUID | None,
     limit: int,
 ) -> list[dict[str, Any]]:
-    """Notifications, newest first; at most `limit`, older than `before`."""
+    """Notifications, newest first; at most `limit`, older than `before`; of an area: to vendors who live there."""
     rows = await conn.fetch(
         "SELECT id AS notification_id, event_id AS cause_event_id, template, vendor_id, state, reason, channel, "
         "language, attempts, cause_at, planned_at, deadline, sent_at FROM notification "
         "WHERE ($1::text IS NULL OR template = $1) AND ($2::text IS NULL OR state = $2) "
-        "AND ($3::uuid IS NULL OR id < $3) ORDER BY id DESC LIMIT $4",
+        "AND ($3::uuid IS NULL OR id < $3) AND ($5::text IS NULL OR EXISTS (SELECT FROM vendor AS v "
+        "WHERE v.vendor_id = notification.vendor_id AND (v.kelurahan = $5 OR v.kelurahan LIKE $5 || '.%'))) "
+        "ORDER BY id DESC LIMIT $4",
         template,
         state,
         before,
         limit,
+        area,
     )
     return [dict(row) for row in rows]
 
@@ -56,22 +60,86 @@ async def find_notifications_of(
 async def find_notification(conn: Connection, notification_id: UUID) -> dict[str, Any] | None:
     """One notification with what it was made of."""
     row = await conn.fetchrow(
-        "SELECT id AS notification_id, event_id AS cause_event_id, template, template_version, params, vendor_id, "
-        "state, reason, channel, language, attempts, cause_at, planned_at, deadline, sent_at, settled_at "
-        "FROM notification WHERE id = $1",
+        "SELECT n.id AS notification_id, n.event_id AS cause_event_id, n.template, n.template_version, n.params, "
+        "n.vendor_id, n.state, n.reason, n.channel, n.language, n.attempts, n.cause_at, n.planned_at, n.deadline, "
+        "n.sent_at, n.settled_at, n.version, n.lane, n.topic, n.must, n.mode, n.provider, n.route, n.not_before, "
+        "n.delivered_at, n.read_at, n.silent, n.digest_id, n.broadcast_id, n.resend_of, n.asked_by, "
+        "n.bodies_gone_at, r.id AS resent_as, k.reference FROM notification AS n "
+        "LEFT JOIN notification AS r ON r.resend_of = n.id "
+        "LEFT JOIN key_message AS k ON k.notification_id = n.id WHERE n.id = $1",
         notification_id,
     )
     return None if row is None else dict(row)
 
 
 async def find_attempts(conn: Connection, notification_id: UUID) -> list[dict[str, Any]]:
-    """Every attempt at a notification, in order."""
+    """Every attempt at a notification, in order, each with what its provider reported."""
     rows = await conn.fetch(
-        "SELECT id AS attempt_id, number, channel, began_at, ended_at, outcome, code, note FROM attempt "
+        "SELECT id AS attempt_id, number, channel, began_at, ended_at, outcome, code, note, provider, message_id, "
+        "status, status_at, failure, segments, cost_millirupiah, asks, coalesce((SELECT jsonb_agg(jsonb_build_object("
+        "'status', r.status, 'code', r.code, 'at', r.at, 'received_at', r.received_at) ORDER BY r.received_at, r.at) "
+        "FROM receipt AS r WHERE r.attempt_id = attempt.id), '[]') AS receipts FROM attempt "
         "WHERE notification_id = $1 ORDER BY number",
         notification_id,
     )
     return [dict(row) for row in rows]
+
+
+async def find_digested(conn: Connection, digest_id: UUID, limit: int) -> list[UUID]:
+    """The messages that this one told."""
+    rows = await conn.fetch("SELECT id FROM notification WHERE digest_id = $1 ORDER BY id LIMIT $2", digest_id, limit)
+    return [row["id"] for row in rows]
+
+
+async def find_by_reference(
+    conn: Connection, reference: str, *, before: UUID | None, limit: int
+) -> list[dict[str, Any]]:
+    """Notifications that other systems asked for under this reference, newest first."""
+    rows = await conn.fetch(
+        "SELECT n.id AS notification_id, n.event_id AS cause_event_id, n.template, n.vendor_id, n.state, n.reason, "
+        "n.channel, n.language, n.attempts, n.cause_at, n.planned_at, n.deadline, n.sent_at FROM key_message AS k "
+        "JOIN notification AS n ON n.id = k.notification_id WHERE k.reference = $1 "
+        "AND ($2::uuid IS NULL OR n.id < $2) ORDER BY n.id DESC LIMIT $3",
+        reference,
+        before,
+        limit,
+    )
+    return [dict(row) for row in rows]
+
+
+async def find_by_message_id(
+    conn: Connection, provider: str, message_id: str, *, before: UUID | None, limit: int
+) -> list[dict[str, Any]]:
+    """The notification behind a provider's id of a message."""
+    rows = await conn.fetch(
+        "SELECT n.id AS notification_id, n.event_id AS cause_event_id, n.template, n.vendor_id, n.state, n.reason, "
+        "n.channel, n.language, n.attempts, n.cause_at, n.planned_at, n.deadline, n.sent_at FROM attempt AS a "
+        "JOIN notification AS n ON n.id = a.notification_id WHERE a.provider = $1 AND a.message_id = $2 "
+        "AND ($3::uuid IS NULL OR n.id < $3) ORDER BY n.id DESC LIMIT $4",
+        provider,
+        message_id,
+        before,
+        limit,
+    )
+    return [dict(row) for row in rows]
+
+
+async def find_vendors_at(conn: Connection, phone: str | None, email: str | None, limit: int) -> list[UUID]:
+    """Vendors whose card has this phone (E.164), or this e-mail address."""
+    if phone is not None:
+        rows = await conn.fetch(
+            "SELECT vendor_id FROM contact WHERE phone = $1 AND kind = 'vendor' ORDER BY vendor_id LIMIT $2",
+            phone,
+            limit,
+        )
+    else:
+        rows = await conn.fetch(
+            "SELECT vendor_id FROM contact WHERE lower(email) = lower($1) AND kind = 'vendor' "
+            "ORDER BY vendor_id LIMIT $2",
+            email,
+            limit,
+        )
+    return [row["vendor_id"] for row in rows]
 
 
 async def find_contact(conn: Connection, vendor_id: UUID) -> Contact | None:

@@ -1,0 +1,173 @@
+"""How the commands of notify ask the service, and how they show what it answers."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any, NoReturn
+from uuid import uuid4
+
+import httpx
+import typer
+from rich.console import Console
+from rich.table import Table
+
+__all__ = [
+    "EXIT_CUT_OFF",
+    "EXIT_NOT_STARTED",
+    "EXIT_REFUSED",
+    "NOTIFY_URL",
+    "AsJson",
+    "Limit",
+    "Office",
+    "Reason",
+    "Token",
+    "Url",
+    "asking",
+    "refuse",
+    "say",
+    "show",
+    "show_rows",
+]
+
+EXIT_REFUSED = 1
+EXIT_NOT_STARTED = 2
+EXIT_CUT_OFF = 3
+NOTIFY_URL = "http://127.0.0.1:8104"
+
+Token = Annotated[str, typer.Option(envvar="LAPAK_TOKEN", help="Bearer token of an operator.", show_envvar=True)]
+Url = Annotated[str, typer.Option(envvar="LAPAK_NOTIFY_URL", help="Address of the notify service.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON, for other programs.")]
+Reason = Annotated[str, typer.Option(help="Why; it is kept.")]
+Limit = Annotated[int, typer.Option(min=1, max=10_000, help="How many to show at most.")]
+
+PAGE_ROWS = 200
+console = Console(stderr=True)
+
+
+def say(line: str) -> None:
+    """A line for people, on stderr."""
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def refuse(line: str) -> NoReturn:
+    """End the command before anything was asked."""
+    say(line)
+    raise typer.Exit(EXIT_NOT_STARTED)
+
+
+class Office:
+    """The service, asked with a token."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+
+    def get(self, path: str, **query: Any) -> Any:
+        """What is there; ends the command where it is refused."""
+        return self._ask("GET", path, params={name: value for name, value in query.items() if value is not None})
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Have something done, once."""
+        return self._ask("POST", path, json=body, headers={"Idempotency-Key": str(uuid4())})
+
+    def rows(self, path: str, limit: int, **query: Any) -> list[dict[str, Any]]:
+        """The first rows of a long list, over as many pages as it takes."""
+        found: list[dict[str, Any]] = []
+        after = None
+        while len(found) < limit:
+            page = self.get(path, after=after, limit=min(PAGE_ROWS, limit - len(found)), **query)
+            found += page["items"]
+            after = page["next"]
+            if after is None:
+                break
+        return found
+
+    def _ask(self, method: str, path: str, **how: Any) -> Any:
+        answer = self._client.request(method, f"/v1{path}", **how)
+        if answer.is_success:
+            return answer.json() if answer.content else None
+        try:
+            problem = answer.json()
+            say(f"Refused ({problem['code']}): {problem['detail']}")
+            for error in problem.get("errors", []):
+                say(f"  {error['field']}: {error.get('reason', error.get('message', ''))}")
+        except (json.JSONDecodeError, KeyError, TypeError, AttributeError):
+            say(f"The service answered {answer.status_code}.")
+        raise typer.Exit(EXIT_REFUSED)
+
+
+@contextmanager
+def asking(url: str, token: str) -> Iterator[Office]:
+    """The service at this address; what goes wrong on the way ends the command with a sentence."""
+    try:
+        headers = {"Authorization": f"Bearer {token}"}
+        with httpx.Client(base_url=url, headers=headers, timeout=httpx.Timeout(10, read=60)) as client:
+            yield Office(client)
+    except (httpx.UnsupportedProtocol, httpx.InvalidURL):
+        refuse(f"--url: {url} is no address like {NOTIFY_URL}.")
+    except httpx.ConnectError:
+        refuse(f"{url} does not answer. Is it the address of the notify service, and up?")
+    except httpx.TransportError as error:
+        say(f"The connection broke ({type(error).__name__}). Look what came of it before you give the command again.")
+        raise typer.Exit(EXIT_CUT_OFF) from error
+
+
+def show(found: Any, *, as_json: bool) -> None:
+    """One thing: its fields below each other; what is empty is left out."""
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False))
+        return
+    for line in _lines(found, 0):
+        typer.echo(line)
+
+
+def _lines(found: Any, depth: int) -> Iterator[str]:
+    indent = "  " * depth
+    if isinstance(found, dict):
+        for name, value in found.items():
+            if value is None or value == [] or value == {}:
+                continue
+            if isinstance(value, dict | list):
+                yield f"{indent}{name}:"
+                yield from _lines(value, depth + 1)
+            else:
+                yield f"{indent}{name}: {_text(value)}"
+    elif isinstance(found, list):
+        for value in found:
+            if isinstance(value, dict | list):
+                yield f"{indent}-"
+                yield from _lines(value, depth + 1)
+            else:
+                yield f"{indent}- {_text(value)}"
+    else:
+        yield f"{indent}{_text(found)}"
+
+
+def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool, nothing: str) -> None:
+    """Rows as a table of these columns, or in full as JSON."""
+    if as_json:
+        typer.echo(json.dumps(list(rows), ensure_ascii=False))
+        return
+    if not rows:
+        say(nothing)
+        return
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*(_text(row.get(name)) for name in columns))
+    wide = Console(width=200)
+    with wide.capture() as text:
+        wide.print(table, markup=False)
+    typer.echo(text.get(), nl=False)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    if isinstance(value, list):
+        return ", ".join(_text(one) for one in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_text(one)}" for name, one in value.items())
+    return str(value)

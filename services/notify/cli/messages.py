@@ -1,0 +1,189 @@
+"""`lapak notify show | find | unknown | resend | settle | pause | resume | providers | figures | suppressions`."""
+
+from typing import Annotated, Any
+from urllib.parse import quote
+from uuid import UUID
+
+import typer
+
+from services.notify.cli.asking import (
+    NOTIFY_URL,
+    AsJson,
+    Limit,
+    Reason,
+    Token,
+    Url,
+    asking,
+    refuse,
+    say,
+    show,
+    show_rows,
+)
+
+MESSAGE = ("notification_id", "template", "vendor_id", "state", "reason", "channel", "attempts", "planned_at")
+NOBODY = "No message was found."
+
+Message = Annotated[UUID, typer.Argument(metavar="ID", help="Id of the message (notification_id).")]
+What = Annotated[str, typer.Argument(metavar="WHAT", help="Name of a provider, or the id of a broadcast.")]
+
+
+def show_message(message: Message, token: Token, url: Url = NOTIFY_URL, as_json: AsJson = False) -> None:
+    """A message's whole life: cause, plan, text, each attempt with what its provider reported."""
+    with asking(url, token) as office:
+        show(office.get(f"/notifications/{message}"), as_json=as_json)
+
+
+def find(
+    token: Token,
+    vendor: Annotated[UUID | None, typer.Option(help="Messages to this vendor.")] = None,
+    phone: Annotated[str | None, typer.Option(help="Messages to whoever has this phone, as in +62812...")] = None,
+    email: Annotated[str | None, typer.Option(help="Messages to whoever has this e-mail address.")] = None,
+    reference: Annotated[str | None, typer.Option(help="The reference of the system that asked for it.")] = None,
+    provider: Annotated[str | None, typer.Option(help="With --message-id: the provider.")] = None,
+    message_id: Annotated[str | None, typer.Option(help="With --provider: the provider's id of it.")] = None,
+    template: Annotated[str | None, typer.Option(help="Only of this template.")] = None,
+    state: Annotated[str | None, typer.Option(help="Only in this state.")] = None,
+    limit: Limit = 50,
+    url: Url = NOTIFY_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Find messages, newest first. A phone or an e-mail address does not stand in any log of the service."""
+    ways = [one for one in (vendor, phone, email, reference, message_id) if one is not None]
+    if len(ways) > 1:
+        refuse("Give only one of --vendor, --phone, --email, --reference and --message-id.")
+    if (provider is None) != (message_id is None):
+        refuse("--provider and --message-id belong together.")
+    with asking(url, token) as office:
+        query: dict[str, Any] = {"template": template, "state": state}
+        if phone is not None or email is not None:
+            body = {"phone": phone} if email is None else {"email": email}
+            vendors = office.post("/notifications/people", body)["vendor_ids"]
+            rows = [row for one in vendors for row in office.rows("/notifications", limit, vendor_id=one, **query)]
+            rows = sorted(rows, key=lambda row: str(row["notification_id"]), reverse=True)[:limit]
+        elif reference is not None:
+            rows = office.rows("/notifications", limit, reference=reference)
+        elif message_id is not None:
+            rows = office.rows("/notifications", limit, provider=provider, message_id=message_id)
+        else:
+            rows = office.rows("/notifications", limit, vendor_id=None if vendor is None else str(vendor), **query)
+    show_rows(rows, MESSAGE, as_json=as_json, nothing=NOBODY)
+
+
+def unknown(token: Token, limit: Limit = 50, url: Url = NOTIFY_URL, as_json: AsJson = False) -> None:
+    """Messages of which nobody knows whether they left: look at the provider, then settle them."""
+    with asking(url, token) as office:
+        rows = office.rows("/notifications", limit, state="unknown")
+    show_rows(rows, MESSAGE, as_json=as_json, nothing="No message is unknown.")
+
+
+def resend(
+    message: Message,
+    reason: Reason,
+    token: Token,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also if it was sent, or nobody knows: the person may get it twice.")
+    ] = False,
+    deadline: Annotated[
+        str | None, typer.Option(help="Until when it is worth something, as in 2026-03-01T17:00+07:00.")
+    ] = None,
+    url: Url = NOTIFY_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Send a message again that did not reach the person: a new one, linked to it."""
+    with asking(url, token) as office:
+        sent = office.post(f"/notifications/{message}/resend", {"reason": reason, "again": again, "deadline": deadline})
+    show(sent, as_json=as_json)
+
+
+def settle(
+    message: Message,
+    outcome: Annotated[str, typer.Option(help="What the provider's log says: sent or not-sent.")],
+    reason: Reason,
+    token: Token,
+    url: Url = NOTIFY_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Say what became of an unknown message. One that was not sent is sent again by itself."""
+    if outcome not in ("sent", "not-sent"):
+        refuse("--outcome is sent or not-sent.")
+    with asking(url, token) as office:
+        settled = office.post(f"/notifications/{message}/settle", {"outcome": outcome, "reason": reason})
+    show(settled, as_json=as_json)
+
+
+def pause(what: What, reason: Reason, token: Token, url: Url = NOTIFY_URL, as_json: AsJson = False) -> None:
+    """Let nothing leave through a provider, or hold what is left of a broadcast."""
+    _turn(what, "pause", {"reason": reason}, token, url, as_json)
+
+
+def resume(
+    what: What,
+    token: Token,
+    reason: Annotated[str | None, typer.Option(help="Why; a broadcast needs it.")] = None,
+    url: Url = NOTIFY_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Use a provider again, or let a broadcast go on."""
+    body = {} if reason is None else {"reason": reason}
+    _turn(what, "resume", body, token, url, as_json)
+
+
+def _turn(what: str, act: str, body: dict[str, str], token: str, url: str, as_json: bool) -> None:
+    try:
+        path = f"/broadcasts/{UUID(what)}/{act}"
+    except ValueError:
+        path = f"/providers/{quote(what, safe='')}/{act}"
+    with asking(url, token) as office:
+        found = office.post(path, body)
+    show(found, as_json=as_json)
+
+
+def providers(token: Token, url: Url = NOTIFY_URL, as_json: AsJson = False) -> None:
+    """How each provider is, and what its budgets have left."""
+    with asking(url, token) as office:
+        rows = office.get("/providers")["items"]
+    columns = ("provider", "channel", "paused", "share_percent", "open_seconds", "down_seconds", "code")
+    show_rows(rows, columns, as_json=as_json, nothing="There is no provider.")
+
+
+def figures(
+    token: Token,
+    first: Annotated[str | None, typer.Option("--from", help="First day in Jakarta; a week ago.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last day; today.")] = None,
+    by: Annotated[str, typer.Option(help="day, channel, provider, template, lane, code; with commas.")] = "channel",
+    about: Annotated[str, typer.Option(help="attempt (tries at channels) or message.")] = "attempt",
+    mode: Annotated[str, typer.Option(help="normal, team or test: by which kind of key.")] = "normal",
+    url: Url = NOTIFY_URL,
+    as_json: AsJson = False,
+) -> None:
+    """How many, what became of them, how long it took (seconds), what it cost."""
+    with asking(url, token) as office:
+        query = {"from": first, "to": last, "by": by, "about": about, "mode": mode}
+        found = office.get("/figures", **query)
+    if as_json:
+        show(found, as_json=True)
+        return
+    rows = []
+    for one in found["items"]:
+        rupiah = one["cost_millirupiah"] / 1000
+        rows.append({**one["by"], **one, "rupiah": rupiah, **{f"{k}_rate": v for k, v in one["rates"].items()}})
+    columns = [*by.replace(" ", "").split(",")] if by else []
+    columns += ["n", "outcomes", "delivered_rate", "p50_seconds", "p95_seconds", "p99_seconds", "segments", "rupiah"]
+    say(f"{found['first']} to {found['last']}, {found['about']}s, {found['mode']}")
+    show_rows(rows, columns, as_json=False, nothing="Nothing was counted in these days.")
+
+
+def suppressions(
+    token: Token,
+    reason: Annotated[
+        str | None, typer.Option(help="Only bounced, complained, unreachable, stopped or invalid.")
+    ] = None,
+    limit: Limit = 50,
+    url: Url = NOTIFY_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Addresses that are not written to, and why. The addresses themselves are not kept."""
+    with asking(url, token) as office:
+        rows = office.rows("/suppressions", limit, reason=reason)
+    columns = ("suppression_id", "channel", "reason", "since", "until", "times", "evidence")
+    show_rows(rows, columns, as_json=as_json, nothing="No address is suppressed.")

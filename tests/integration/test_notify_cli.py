@@ -1,0 +1,148 @@
+"""`lapak notify` against a served notify: what it shows, what it does, how it ends."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import uvicorn
+
+from services.notify.app import create
+from services.notify.handlers import delivery
+from shared.auth import LocalIssuer
+from shared.crypto import Sealer
+from shared.service import Platform
+from tests.conftest import StandingClock, environment
+from tests.integration.backbone import until
+from tests.integration.notify import Desk, MakeDatabase, card, enrolled, people
+
+
+class Shell:
+    """Runs commands as an operator, in a process that has them imported."""
+
+    def __init__(self, desk: Desk, url: str, token: str, process: asyncio.subprocess.Process) -> None:
+        self.desk = desk
+        self._env = {"LAPAK_TOKEN": token, "LAPAK_NOTIFY_URL": url, "COLUMNS": "200"}
+        self._process = process
+
+    async def run(self, *words: str, **env: str) -> tuple[int, str, str]:
+        """Exit code, stdout, stderr."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        asked = {"words": ["notify", *words], "env": {**self._env, **env}}
+        self._process.stdin.write(json.dumps(asked).encode() + b"\n")
+        code, out, err = json.loads(await self._process.stdout.readline())
+        return code, out, err
+
+    async def json(self, *words: str) -> Any:
+        """What `--json` says; it must be done."""
+        code, out, err = await self.run(*words, "--json")
+        assert code == 0, err
+        return json.loads(out)
+
+
+@pytest.fixture(scope="module")
+async def commands() -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process that runs commands: to import them takes longer than to run them."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.integration.commands"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    yield process
+    process.kill()
+    await process.wait()
+
+
+@pytest.fixture
+async def shell(
+    commands: asyncio.subprocess.Process,
+    make_database: MakeDatabase,
+    issuer: LocalIssuer,
+    clock: StandingClock,
+    sealer: Sealer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[Shell]:
+    """Notify behind a real port."""
+    monkeypatch.setenv("LAPAK_SMTP", "127.0.0.1:1")
+    fresh = await make_database("notify")
+    for name, value in environment(issuer, fresh.dsn).items():
+        monkeypatch.setenv(name, value)
+    service = create()
+    app = service.app()
+    app.state.platform = Platform("notify", service.settings, fresh.database, clock, sealer)
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off"))
+    serving = asyncio.create_task(server.serve())
+
+    async def started() -> bool:
+        return server.started
+
+    await until(started)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    token = issuer.token("operator-1", ["operator"])
+    yield Shell(Desk(fresh.database, clock, sealer), f"http://127.0.0.1:{port}", token, commands)
+    server.should_exit = True
+    with suppress(asyncio.CancelledError):
+        await serving
+
+
+async def test_a_message_is_found_shown_and_sent_again(shell: Shell) -> None:
+    (vendor,) = people(1)
+    await shell.desk.hear(card(vendor), enrolled(vendor))
+    shell.desk.clock.advance(days=8)  # type: ignore[attr-defined]  # the clock of tests
+    async with shell.desk.database.transaction() as conn:
+        await delivery.expire_overdue(conn, now=shell.desk.clock.now())
+    message_id = str((await shell.desk.row())["id"])
+    (found,) = await shell.json("find", "--vendor", str(vendor))
+    by_phone = await shell.json("find", "--phone", "+6281234567890")
+    assert (found["notification_id"], found["state"]) == (message_id, "expired")
+    assert [one["notification_id"] for one in by_phone] == [message_id]
+    shown = await shell.run("show", message_id)
+    refused = await shell.run("resend", message_id, "--reason", "salah alamat")
+    sent = await shell.json("resend", message_id, "--reason", "salah alamat", "--deadline", "2023-03-12T17:00+07:00")
+    assert shown[0] == 0
+    assert "state: expired" in shown[1]
+    assert refused[0] == 1
+    assert "resend-refused" in refused[2]
+    assert "deadline" in refused[2]
+    assert sent["resend_of"] == message_id
+    assert len(await shell.desk.rows()) == 2
+
+
+async def test_keys_subscribers_and_figures(shell: Shell) -> None:
+    key = await shell.json("keys", "create", "SIPPT", "--kind", "test")
+    assert key["key"].startswith("lapak_test_")
+    subscriber = await shell.json("subscribers", "add", "SIPPT", "http://127.0.0.1:9/x", "--type", "NotificationSent")
+    revoked = await shell.run("keys", "revoke", key["key_id"])
+    listed = await shell.json("subscribers", "list")
+    told = await shell.json("subscribers", "ping", subscriber["subscriber_id"])
+    unknown = await shell.run("unknown")
+    figures = await shell.run("figures", "--by", "channel,template")
+    rows = await shell.json("suppressions")
+    magic = await shell.run("keys", "magic")
+    assert revoked[0] == 0
+    assert listed[0]["name"] == "SIPPT"
+    assert told["event_id"]
+    assert (unknown[0], unknown[1]) == (0, "")
+    assert figures[0] == 0
+    assert rows == []
+    assert "+620000000001" in magic[1]
+    (row,) = await shell.json("keys", "list")
+    assert row["revoked_by"] == "operator-1"
+
+
+async def test_refused_wrong_and_unreachable_end_with_their_own_codes(shell: Shell) -> None:
+    nobody = str(uuid4())
+    missing = await shell.run("show", nobody)
+    wrong = await shell.run("settle", nobody, "--outcome", "maybe", "--reason", "x")
+    two = await shell.run("find", "--vendor", nobody, "--phone", "+6281234567890")
+    away = await shell.run("unknown", LAPAK_NOTIFY_URL="http://127.0.0.1:1")
+    anybody = await shell.run("unknown", LAPAK_TOKEN="no-token")
+    assert (missing[0], wrong[0], two[0], away[0], anybody[0]) == (1, 2, 2, 2, 1)
+    assert "No notification has this id" in missing[2]
+    assert "does not answer" in away[2]
+    assert "token" in anybody[2]
