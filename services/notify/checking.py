@@ -74,10 +74,11 @@ class Report:
 
 
 def sources_of(forms: FormsByLanguage) -> dict[str, str]:
-    """The forms as a version keeps them: e-mail with its footer."""
+    """The forms as a version keeps them: e-mail with its footer, once, for what is changed was often read from us."""
     found = {}
     for language, of_language in ((language, getattr(forms, language)) for language in LANGUAGES):
-        found[language] = f"{of_language.email.rstrip()}\n{footer(language)}"
+        text = of_language.email.rstrip().removesuffix(footer(language).strip()).rstrip()
+        found[language] = f"{text}\n{footer(language)}"
         if of_language.sms is not None:
             found[f"{language}.sms"] = of_language.sms
         if of_language.whatsapp is not None:

@@ -21,6 +21,9 @@ __all__ = ["CATEGORIES", "FormFault", "WhatsAppForm", "compiled", "environment",
 
 CATEGORIES = ("utility", "marketing")
 
+TEXT_CHARS_MAX = 200_000
+"""A loop that prints a long text makes gigabytes of a few thousand characters; it ends here."""
+
 _MARK = "\0"
 """Stands between two filled expressions. No parameter holds one: PostgreSQL takes no text with it."""
 
@@ -62,9 +65,15 @@ class WhatsAppForm:
 
 
 def fill(compiled: jinja2.Template, values: Mapping[str, Any]) -> str:
-    """The text with these values. Raises `FormFault`."""
+    """The text with these values. Raises `FormFault`, also where it would be far longer than any message."""
+    written, room = [], TEXT_CHARS_MAX
     try:
-        return compiled.render(values)
+        for part in compiled.generate(values):
+            written.append(part)
+            room -= len(part)
+            if room < 0:
+                raise FormFault(f"is longer than {TEXT_CHARS_MAX} characters")
+        return "".join(written)
     except _FAULTS as error:
         reason = str(error.message) if isinstance(error, jinja2.UndefinedError) else type(error).__name__
         raise FormFault(reason, _line_of(error)) from None

@@ -44,7 +44,7 @@ HEADERS = {
 Step: TypeAlias = Literal["ask", "ended", "chosen", "unknown"]
 
 TOPIC_NAMES = {
-    "offers": ("Tawaran stan dan jadwal bazar", "Booth offers and dates"),
+    "offers": ("Tawaran lapak dan jadwal bazar", "Booth offers and dates"),
     "applications": ("Pendaftaran bazar dan antrean", "Applications and the queue"),
     "training": ("Pelatihan", "Training"),
     "mentoring": ("Pendampingan", "Mentoring and help"),

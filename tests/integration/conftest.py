@@ -15,6 +15,7 @@ from shared.crypto import Sealer
 from tests.conftest import StandingClock
 from tests.integration.notify import Desk
 from tests.integration.notify_wishes import House
+from tests.integration.outside import Outside
 from tests.integration.vendor import MakeDatabase, Registry, Serve
 
 EFFORT = 0.02
@@ -76,3 +77,9 @@ async def house(
     monkeypatch.setenv("LAPAK_SMTP", "127.0.0.1:1")
     fresh = await make_database("notify")
     return House(Desk(fresh.database, clock, sealer), serve(create_notify, fresh), issuer, clock)
+
+
+@pytest.fixture
+async def outside(house: House) -> Outside:
+    """Notify with operators and other systems before it."""
+    return Outside(house.desk, house.client, house.issuer)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast, get_args
 from uuid import UUID
 
 from aiokafka import ConsumerRecord
@@ -258,9 +258,10 @@ class Desk:
         await until(lambda: _unless_cut(asked))
 
     async def hurry(self) -> None:
-        """Let every retry be due now and every lease be over."""
+        """Let every retry be due now, every lease be over, and every early receipt be looked at again."""
         async with self.database.transaction() as conn:
             await conn.execute("UPDATE notification SET due_at = clock_timestamp() - interval '1 second'")
+            await conn.execute("UPDATE stray_receipt SET due_at = clock_timestamp() - interval '1 second'")
 
     async def route(self) -> int:
         """Give what is planned its channel, as a replica does. How many messages moved."""
@@ -434,12 +435,12 @@ async def victims(dsn: str, port: int, where: str, channel: str = "email") -> As
 
 
 async def _deliver(dsn: str, port: int, channel: str) -> None:
-    from tests.integration.notify_wires import outlet
+    from tests.integration.notify_wires import Wire, outlet
 
     database = await open_database(dsn, size=4, name="test-notify-victim")
     desk = Desk(database, StandingClock(), Sealer(SECRET_KEYS))
-    assert channel in ("email", "sms", "whatsapp")
-    outlets = [outlet(channel, port)]
+    assert channel in get_args(Wire)
+    outlets = [outlet(cast(Wire, channel), port)]
     pace = replace(QUICK, claim_seconds=1.0)  # who survives soon takes what the other one held
     await Delivery(database, desk.clock, outlets, pace, sealer=desk.sealer).run(asyncio.Event())
 

@@ -28,9 +28,9 @@ from tests.conftest import FreshDatabase, StandingClock, environment
 from tests.integration.backbone import until
 from tests.integration.vendor import MakeDatabase, nik
 
-EXAMPLES = {"GET": 3, "POST": 6}
+EXAMPLES = {"GET": 3, "POST": 6, "PUT": 6}
 """Per operation, mode and caller; derandomized, so that a finding can be had again. A GET has an address and a few
-parameters, each tried for itself; a POST a body beside them.
+parameters, each tried for itself; a POST or PUT a body beside them.
 """
 HIDDEN = {
     "nik": nik(77_001),
@@ -159,6 +159,8 @@ async def test_no_call_makes_a_fault_or_tells_what_it_must_not(
             "officer of another area": issuer.token("officer-central", ["officer", "registrar"], area="31.71"),
             "another vendor": issuer.token("vendor-1", ["vendor"], vendor_id=uuid4()),
         }
+        if name == "notify":  # most of its doors open to operators only: what they send must make no fault either
+            tokens["operator"] = issuer.token("operator-1", ["operator"])
         found, answered = await asyncio.to_thread(attack, url, tokens, hidden)
     assert not found, "\n".join(found[:20])
     assert {200, 404, 422} <= answered.keys(), "the calls did not reach the routes"

@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -146,3 +147,50 @@ async def test_refused_wrong_and_unreachable_end_with_their_own_codes(shell: She
     assert "No notification has this id" in missing[2]
     assert "does not answer" in away[2]
     assert "token" in anybody[2]
+
+
+async def test_a_template_is_fetched_changed_saved_and_rolled_back(shell: Shell, tmp_path: Path) -> None:
+    listed = {row["template"]: row for row in await shell.json("templates", "list")}
+    released = listed["welcome"]["version"]
+    fetched = await shell.run("templates", "fetch", "welcome", str(tmp_path))
+    same = await shell.run("templates", "save", "welcome", str(tmp_path), "--reason", "as it is")
+    text = tmp_path / "id" / "welcome.txt"
+    text.write_text(text.read_text().replace("{{ name }}", "{{ nama }}"))
+    faulty = await shell.run("templates", "save", "welcome", str(tmp_path), "--reason", "a slip")
+    text.write_text(text.read_text().replace("{{ nama }}", "Bu {{ name }}"))
+    saved = await shell.run("templates", "save", "welcome", str(tmp_path), "--reason", "more polite")
+    version = saved[1].strip()
+    looked = await shell.json("templates", "preview", "welcome", "--version", version)
+    active = await shell.run("templates", "activate", "welcome", version, "--reason", "more polite")
+    used = await shell.json("templates", "preview", "welcome")
+    back = await shell.run("templates", "activate", "welcome", released, "--reason", "back")
+    assert [one[0] for one in (fetched, same, faulty, saved, active, back)] == [0, 0, 1, 0, 0, 0]
+    assert len(fetched[1].split()) == 6
+    assert same[1].strip() == released
+    assert "'nama' is not known here" in faulty[2]
+    assert used["text"] == looked["text"]
+    assert "Bu Siti" in used["text"]
+    assert (await shell.json("templates", "preview", "welcome"))["version"] == released
+    assert (await shell.json("templates", "status")) == []
+    assert (await shell.run("templates", "submit"))[0] == 0
+
+
+async def test_what_is_refused_of_a_template_names_the_field_and_the_way_out(shell: Shell, tmp_path: Path) -> None:
+    pigeon = await shell.run("templates", "preview", "welcome", "--channel", "pigeon")
+    nothing = await shell.run("templates", "preview", "nothing")
+    no_json = await shell.run("templates", "preview", "welcome", "--params", "{x}")
+    no_files = await shell.run("templates", "save", "welcome", str(tmp_path), "--reason", "x")
+    away = await shell.run("templates", "list", LAPAK_NOTIFY_URL="http://127.0.0.1:1")
+    assert [one[0] for one in (pigeon, nothing, no_json, no_files, away)] == [1, 1, 2, 2, 2]
+    assert "channel: Input should be" in pigeon[2]
+    assert "GET /v1/templates lists them" in nothing[2]
+    assert "is not there" in no_files[2]
+
+
+async def test_a_wrong_phone_and_a_missing_reason_are_told_with_the_way_out(shell: Shell) -> None:
+    local = await shell.run("find", "--phone", "081234567890")
+    assert local[0] == 1
+    assert "phone: must begin with + and the country code, as in +62812" in local[2]
+    bare = await shell.run("resume", "smtp")
+    assert bare[0] == 2
+    assert "--reason" in bare[2]

@@ -184,7 +184,7 @@ async def test_an_offer_that_cannot_leave_in_time_expires_and_is_never_sent(desk
 
 
 async def test_offers_go_before_the_rest_that_waits(desk: Desk) -> None:
-    routine, (urgent,) = people(300), people(1)
+    routine, (urgent,) = people(150), people(1)
     await desk.hear(*[card(vendor) for vendor in [*routine, urgent]], *[enrolled(vendor) for vendor in routine])
     async with mail_server(Mailbox(delay_seconds=0.01)) as mailbox, desk.delivering(mailbox):
         await until(lambda: len(mailbox.accepted) >= 20)
@@ -213,7 +213,7 @@ async def test_stopping_finishes_what_is_under_way_and_gives_back_the_rest(desk:
 
 
 async def test_two_workers_share_and_each_message_leaves_once(desk: Desk) -> None:
-    vendors = people(300)
+    vendors = people(150)
     await desk.hear(*[card(vendor) for vendor in vendors], *[enrolled(vendor) for vendor in vendors])
     async with (
         mail_server(Mailbox(delay_seconds=0.01)) as mailbox,
@@ -221,8 +221,8 @@ async def test_two_workers_share_and_each_message_leaves_once(desk: Desk) -> Non
         desk.delivering(mailbox, QUICK),
         desk.delivering(mailbox, QUICK),
     ):
-        assert await desk.settled() == {"sent": 300}
-    assert len(mailbox.accepted) == 300
+        assert await desk.settled() == {"sent": 150}
+    assert len(mailbox.accepted) == 150
     assert set(mailbox.times().values()) == {1}
     assert mailbox.connections > QUICK.lines
     events = await desk.published()

@@ -8,33 +8,14 @@ from uuid import UUID
 import pytest
 from prometheus_client import generate_latest
 
-from services.notify.app import create
 from services.notify.domain.reports import Receipt
 from services.notify.handlers import delivery, receipts
 from services.notify.measuring import measure_once
 from services.notify.store.resends import SEALED_REASONS
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
 from shared.events.rights import VendorErased
 from shared.ids import new_id
-from tests.conftest import StandingClock
-from tests.integration.notify import Desk, Mailbox, MakeDatabase, card, enrolled, mail_server, people
-from tests.integration.outside import Outside, Serve
-
-
-@pytest.fixture
-async def outside(
-    make_database: MakeDatabase,
-    serve: Serve,
-    issuer: LocalIssuer,
-    clock: StandingClock,
-    sealer: Sealer,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Outside:
-    """Notify before operators."""
-    monkeypatch.setenv("LAPAK_SMTP", "127.0.0.1:1")
-    fresh = await make_database("notify")
-    return Outside(Desk(fresh.database, clock, sealer), serve(create, fresh), issuer)
+from tests.integration.notify import Mailbox, card, enrolled, mail_server, people
+from tests.integration.outside import Outside
 
 
 async def expired(outside: Outside) -> UUID:

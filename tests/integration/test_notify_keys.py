@@ -5,32 +5,18 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.notify.app import create
 from services.notify.domain.keys import BEHAVIOURS, MAGIC
 from services.notify.simulation import report_due
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
-from tests.conftest import StandingClock
 from tests.integration.backbone import until
-from tests.integration.notify import Desk, MakeDatabase, card, people
-from tests.integration.outside import PARAMS, TEMPLATE, Outside, Serve
+from tests.integration.notify import card, people
+from tests.integration.outside import PARAMS, TEMPLATE, Outside
 
 
 @pytest.fixture
-async def outside(
-    make_database: MakeDatabase,
-    serve: Serve,
-    issuer: LocalIssuer,
-    clock: StandingClock,
-    sealer: Sealer,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Outside:
+async def outside(outside: Outside) -> Outside:
     """Notify with a template that may be sent."""
-    monkeypatch.setenv("LAPAK_SMTP", "127.0.0.1:1")
-    fresh = await make_database("notify")
-    found = Outside(Desk(fresh.database, clock, sealer), serve(create, fresh), issuer)
-    await found.template()
-    return found
+    await outside.template()
+    return outside
 
 
 async def test_a_key_is_shown_once_kept_as_a_hash_and_ends_when_revoked(outside: Outside) -> None:

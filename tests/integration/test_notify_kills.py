@@ -24,7 +24,7 @@ from tests.integration.notify import QUICK, Desk, Mailbox, MakeDatabase, card, e
 from tests.integration.notify_scripts import offers
 from tests.integration.notify_wires import Wire, taking
 
-MESSAGES = 400
+MESSAGES = 200
 FAILPOINTS_OFTEN = "notify.begun:0.05,notify.sent:0.05,notify.recording:0.1,notify.recorded:0.1"
 FAILPOINTS = "notify.begun:0.02,notify.sent:0.02,notify.recording:0.04,notify.recorded:0.04"
 

@@ -7,36 +7,22 @@ from uuid import UUID
 
 import pytest
 
-from services.notify.app import create
 from services.notify.domain.planning import Cause
 from services.notify.domain.reports import Receipt
 from services.notify.handlers import planning, retention
 from services.notify.handlers import receipts as receipt_handlers
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
 from shared.ids import new_id
-from tests.conftest import StandingClock
-from tests.integration.notify import Desk, MakeDatabase, card, enrolled, people
-from tests.integration.outside import Outside, Serve
+from tests.integration.notify import card, enrolled, people
+from tests.integration.outside import Outside
 
 DAY = "2023-03-01"
 
 
 @pytest.fixture
-async def outside(
-    make_database: MakeDatabase,
-    serve: Serve,
-    issuer: LocalIssuer,
-    clock: StandingClock,
-    sealer: Sealer,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Outside:
-    """Notify before operators, with a template that may be sent."""
-    monkeypatch.setenv("LAPAK_SMTP", "127.0.0.1:1")
-    fresh = await make_database("notify")
-    found = Outside(Desk(fresh.database, clock, sealer), serve(create, fresh), issuer)
-    await found.template()
-    return found
+async def outside(outside: Outside) -> Outside:
+    """Notify with a template that may be sent."""
+    await outside.template()
+    return outside
 
 
 async def deliver(outside: Outside, number: int, *, seconds: float = 2.0) -> list[UUID]:

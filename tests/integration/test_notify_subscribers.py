@@ -13,18 +13,14 @@ import pytest
 from pydantic_core import from_json
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from services.notify.app import create
 from services.notify.handlers import delivery
 from services.notify.handlers import subscribers as handlers
 from services.notify.handlers.subscribers import Batch
 from services.notify.store import subscribers as store
 from services.notify.telling import AddressNotPublic, Guard, Telling
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
-from tests.conftest import StandingClock
 from tests.integration.backbone import until
-from tests.integration.notify import Desk, MakeDatabase, card, enrolled, people
-from tests.integration.outside import Outside, Serve
+from tests.integration.notify import card, enrolled, people
+from tests.integration.outside import Outside
 
 TYPES = ["NotificationSent", "NotificationFailed", "NotificationExpired"]
 
@@ -77,21 +73,6 @@ async def listening(listener: Listener) -> AsyncIterator[Listener]:
         yield listener
     finally:
         server.close()
-
-
-@pytest.fixture
-async def outside(
-    make_database: MakeDatabase,
-    serve: Serve,
-    issuer: LocalIssuer,
-    clock: StandingClock,
-    sealer: Sealer,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Outside:
-    """Notify before operators."""
-    monkeypatch.setenv("LAPAK_SMTP", "127.0.0.1:1")
-    fresh = await make_database("notify")
-    return Outside(Desk(fresh.database, clock, sealer), serve(create, fresh), issuer)
 
 
 @asynccontextmanager

@@ -131,9 +131,19 @@ def test_a_late_outcome_of_the_same_attempt_clears_up_the_unknown(
 
 @pytest.mark.parametrize("state", sorted(set(STATES) - set(UNDER_WAY)))
 def test_only_an_attempt_under_way_has_an_outcome(state: State) -> None:
-    with pytest.raises(ValueError) as refused:
-        domain.settle(standing(state), Accepted("smtp 250"), chance=0.0)
-    assert state in str(refused.value)
+    late: list[domain.Outcome] = [Rejected("550"), Deferred("451"), Ambiguous("timed-out")]
+    for outcome in late if state == "retry" else [*late, Accepted("smtp 250")]:
+        with pytest.raises(ValueError) as refused:
+            domain.settle(standing(state), outcome, chance=0.0)
+        assert state in str(refused.value)
+
+
+def test_what_was_taken_after_all_does_not_leave_again() -> None:
+    """It was thought not to be: an operator was wrong, a provider that was asked said so untruly."""
+    assert domain.settle(standing("retry"), Accepted("smtp 250"), chance=0.0).state == "sent"
+    heard = domain.hear(standing("retry"), "sent", channel="email", current=True)
+    assert heard is not None
+    assert heard.state == "sent"
 
 
 # --- the next channel
@@ -202,6 +212,18 @@ def test_a_silent_channel_that_then_says_it_failed_leaves_nothing_that_was_sent(
     silenced = domain.hear(under_way, "failed", channel="whatsapp", current=False, code="131026")
     assert silenced is not None
     assert (silenced.state, silenced.silent, silenced.due_seconds) == ("sending", False, None)
+
+
+def test_while_another_silent_channel_may_have_reached_the_person_the_failure_of_one_ends_nothing() -> None:
+    one = replace(standing("sent", channel="email", route=()), sent=True, silent=True, reason="550")
+    assert domain.hear(one, "failed", channel="whatsapp", current=False, code="131026", hope=True) is None
+
+
+def test_what_an_operator_found_to_be_sent_is_not_undone_by_the_failure_of_an_earlier_channel() -> None:
+    one = replace(standing("sent", channel="sms", route=()), sent=True, silent=True, reason="by-hand")
+    settled = domain.hear(one, "failed", channel="whatsapp", current=False, code="131026")
+    assert settled is not None
+    assert (settled.state, settled.silent, settled.events) == ("sent", False, ())
 
 
 @pytest.mark.parametrize("state", sorted(set(STATES) - {"sent"}))

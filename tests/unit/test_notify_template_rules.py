@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from services.notify.checking import Report, check_forms
-from services.notify.cli_templates import app
+from services.notify.checking import Report, check_forms, sources_of
+from services.notify.cli.templates import app
 from services.notify.domain.contents import Email, FreeText, Sms, WhatsAppTemplate
 from services.notify.domain.templates import (
+    FormsByLanguage,
     ParametersWrong,
     TemplateNotFound,
     TemplateRefused,
@@ -465,3 +466,11 @@ def test_a_new_template_is_for_broadcasts_only() -> None:
         parameters_of(OFFER, {"judul": "text"})
     with pytest.raises(TemplateRefused):
         parameters_of("broadcast-x", {"name": "text"})
+
+
+def test_a_text_that_was_read_from_us_is_saved_with_its_footer_once() -> None:
+    released = release_templates()["welcome"].sources
+    forms = {language: {"email": released[language]} for language in ("id", "en")}
+    saved = sources_of(FormsByLanguage.model_validate(forms))
+    assert saved == {language: released[language] for language in ("id", "en")}
+    assert sources_of(FormsByLanguage.model_validate({name: {"email": text} for name, text in saved.items()})) == saved

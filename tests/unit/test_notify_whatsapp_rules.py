@@ -157,6 +157,11 @@ def test_what_a_person_writes_is_a_reply(
     assert found == Reply("wa-main", "whatsapp", "wamid.B", "+6281234567890", text, AT, button, in_reply_to)
 
 
+@pytest.mark.parametrize("reaction", [{"message_id": "wamid.A"}, {"message_id": "wamid.A", "emoji": ""}])
+def test_a_reaction_that_is_taken_back_says_nothing(reaction: dict[str, Any]) -> None:
+    assert list(read(change({"messages": [message("reaction", reaction=reaction)]}))) == []
+
+
 @pytest.mark.parametrize(
     ("event", "more", "reason"),
     [

@@ -51,23 +51,29 @@ async def confirm_webhook(name: str, request: Request, edge: PublicEdgeDep) -> R
     if not isinstance(provider, Challenged):
         return await _take(edge, request, name, "")
     try:
-        return PlainTextResponse(provider.challenge(dict(parse_qsl(request.url.query, keep_blank_values=True))))
+        return PlainTextResponse(provider.challenge(dict(parse_qsl(_query(request), keep_blank_values=True))))
     except WebhookRefused as error:
         raise _not_believed(error) from None
 
 
 async def _take(edge: PublicEdge, request: Request, name: str, rest: str) -> Response:
     provider = _find(request, edge, name)
-    query = f"?{request.url.query}" if request.url.query else ""
+    query = _query(request)
     body = await request.body()
     try:
-        reports = provider.read_webhook(rest + query, request.headers, body)
+        reports = provider.read_webhook(f"{rest}?{query}" if query else rest, request.headers, body)
     except WebhookRefused as error:
         raise _not_believed(error) from None
     for some in apart(reports):
         async with edge.platform.database.transaction() as conn:
             await take_reports(conn, some, sealer=edge.platform.sealer, now=edge.now)
     return Response(status_code=200)
+
+
+def _query(request: Request) -> str:
+    """The query as it came. `request.url` makes a fault of bytes that are no UTF-8."""
+    sent: bytes = request.scope["query_string"]
+    return sent.decode("latin-1")
 
 
 def _find(request: Request, edge: PublicEdge, name: str) -> Provider:

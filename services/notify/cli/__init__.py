@@ -6,7 +6,7 @@ from services.notify.cli import messages
 from services.notify.cli.broadcasts import app as broadcasts
 from services.notify.cli.keys import app as keys
 from services.notify.cli.subscribers import app as subscribers
-from services.notify.cli_templates import app as templates
+from services.notify.cli.templates import app as templates
 
 __all__ = ["app"]
 

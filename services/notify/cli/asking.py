@@ -153,9 +153,9 @@ def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_j
     table = Table(*columns)
     for row in rows:
         table.add_row(*(_text(row.get(name)) for name in columns))
-    wide = Console(width=200)
+    wide = Console(width=200, markup=False, emoji=False, highlight=False)  # what people wrote is no markup
     with wide.capture() as text:
-        wide.print(table, markup=False)
+        wide.print(table)
     typer.echo(text.get(), nl=False)
 
 

@@ -111,39 +111,71 @@ def settle(
     show(settled, as_json=as_json)
 
 
-def pause(what: What, reason: Reason, token: Token, url: Url = NOTIFY_URL, as_json: AsJson = False) -> None:
+def pause(
+    what: What,
+    reason: Annotated[
+        str,
+        typer.Option(
+            help="Why; it is kept. Of a provider: account, complaints, cost, maintenance, quality, test or other."
+        ),
+    ],
+    token: Token,
+    url: Url = NOTIFY_URL,
+    as_json: AsJson = False,
+) -> None:
     """Let nothing leave through a provider, or hold what is left of a broadcast."""
-    _turn(what, "pause", {"reason": reason}, token, url, as_json)
+    _turn(what, "pause", reason, token, url, as_json)
 
 
 def resume(
     what: What,
+    reason: Annotated[
+        str, typer.Option(help="Why; it is kept. Of a provider: settled, maintenance-over, test or other.")
+    ],
     token: Token,
-    reason: Annotated[str | None, typer.Option(help="Why; a broadcast needs it.")] = None,
     url: Url = NOTIFY_URL,
     as_json: AsJson = False,
 ) -> None:
     """Use a provider again, or let a broadcast go on."""
-    body = {} if reason is None else {"reason": reason}
-    _turn(what, "resume", body, token, url, as_json)
+    _turn(what, "resume", reason, token, url, as_json)
 
 
-def _turn(what: str, act: str, body: dict[str, str], token: str, url: str, as_json: bool) -> None:
+def _turn(what: str, act: str, reason: str, token: str, url: str, as_json: bool) -> None:
     try:
         path = f"/broadcasts/{UUID(what)}/{act}"
     except ValueError:
         path = f"/providers/{quote(what, safe='')}/{act}"
     with asking(url, token) as office:
-        found = office.post(path, body)
+        found = office.post(path, {"reason": reason})
     show(found, as_json=as_json)
 
 
 def providers(token: Token, url: Url = NOTIFY_URL, as_json: AsJson = False) -> None:
-    """How each provider is, and what its budgets have left."""
+    """How each provider is; of its people and rupiah of the day, what is left for broadcasts and for offers."""
     with asking(url, token) as office:
         rows = office.get("/providers")["items"]
-    columns = ("provider", "channel", "paused", "share_percent", "open_seconds", "down_seconds", "code")
+        budgets = {one["provider"]: one for one in office.get("/budgets")["items"]}
+    for row in rows:
+        budget = budgets.get(row["provider"], {"people": None, "money": None})
+        row["people_left"], row["rupiah_left"] = _left(budget["people"]), _left(budget["money"])
+    columns: tuple[str, ...] = (
+        "provider",
+        "channel",
+        "paused",
+        "share_percent",
+        "open_seconds",
+        "down_seconds",
+        "code",
+    )
+    columns += ("people_left", "rupiah_left")
     show_rows(rows, columns, as_json=as_json, nothing="There is no provider.")
+
+
+def _left(budget: dict[str, Any] | None) -> str | None:
+    """`for broadcasts / for offers`; None: there is no limit."""
+    if budget is None or budget["left_for_offers"] is None:
+        return None
+    return f"{budget['left_for_broadcasts']} / {budget['left_for_offers']}"
 
 
 def figures(

@@ -1,32 +1,27 @@
 """`lapak notify templates`: look at templates before they are saved, save and choose versions, WhatsApp's approval."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
-import httpx
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from shared.ids import new_id
+from services.notify.cli.asking import NOTIFY_URL, AsJson, Token, Url, asking, refuse, say
 
 __all__ = ["app"]
 
 EXIT_WRONG = 1
-EXIT_REFUSED = 2
-TIMEOUT_SECONDS = 30.0
+ALL = 100_000
 LANGUAGES = ("id", "en")
+FORMS = (("email", ""), ("sms", ".sms"), ("whatsapp", ".whatsapp"))
 
 app = typer.Typer(help="Templates of messages.", no_args_is_help=True)
 console = Console(stderr=True)
 
-Token = Annotated[str, typer.Option(envvar="LAPAK_TOKEN", help="Token of an operator.", show_envvar=True)]
-Url = Annotated[str, typer.Option(envvar="LAPAK_NOTIFY_URL", help="Address of the notify service.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
-NOTIFY_URL = "http://127.0.0.1:8104"
+Name = Annotated[str, typer.Argument(help="The template.")]
 
 
 @app.callback()
@@ -90,7 +85,8 @@ def check(as_json: AsJson = False) -> None:
 @app.command("list")
 def list_templates(token: Token, url: Url = NOTIFY_URL, as_json: AsJson = False) -> None:
     """All templates with the version in use, and how their WhatsApp forms stand."""
-    rows = list(_pages(url, token, "/v1/templates"))
+    with asking(url, token) as office:
+        rows = office.rows("/templates", ALL)
     if as_json:
         typer.echo(json.dumps(rows))
         return
@@ -104,7 +100,7 @@ def list_templates(token: Token, url: Url = NOTIFY_URL, as_json: AsJson = False)
 
 @app.command()
 def preview(
-    name: Annotated[str, typer.Argument(help="The template.")],
+    name: Name,
     token: Token,
     channel: Annotated[str, typer.Option(help="email, sms, whatsapp or inbox.")] = "email",
     language: Annotated[str, typer.Option(help="id or en.")] = "id",
@@ -119,9 +115,9 @@ def preview(
         try:
             wish["params"] = json.loads(params)
         except json.JSONDecodeError:
-            console.print("--params: is not JSON")
-            raise typer.Exit(EXIT_REFUSED) from None
-    shown = _ask(url, token, "POST", f"/v1/templates/{quote(name, safe='')}/preview", wish)
+            refuse("--params: is not JSON.")
+    with asking(url, token) as office:
+        shown = office.post(f"{_path(name)}/preview", wish)
     if as_json:
         typer.echo(json.dumps(shown))
         return
@@ -130,6 +126,33 @@ def preview(
     typer.echo(shown["text"].rstrip("\n"))
     if shown["segments"] is not None:
         console.print(f"{shown['segments']} parts, {shown['encoding']}", highlight=False)
+
+
+@app.command()
+def fetch(
+    name: Name,
+    folder: Annotated[Path, typer.Argument(file_okay=False, help="Where they go: id/NAME.txt, en/NAME.txt, ...")],
+    token: Token,
+    version: Annotated[str | None, typer.Option(help="Another version than the one in use.")] = None,
+    url: Url = NOTIFY_URL,
+) -> None:
+    """Write a template's texts into files, to change them and `save` them. Files that are there are replaced.
+
+    E-mails come without their footer: `save` puts it below.
+    """
+    from services.notify.rendering import footer
+
+    with asking(url, token) as office:
+        forms = office.get(_path(name) if version is None else f"{_path(name)}/versions/{quote(version, safe='')}")
+    for form, text in forms["forms"].items():
+        language, _, kind = form.partition(".")
+        path = folder / language / f"{name}{'.' if kind else ''}{kind}.txt"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text.removesuffix(footer(language)), "utf-8")
+        except OSError as error:
+            refuse(f"{path} cannot be written: {error.strerror}.")
+        typer.echo(path)
 
 
 @app.command()
@@ -150,14 +173,15 @@ def save(
 ) -> None:
     """Save a new version from files. It is used once it is activated.
 
-    Exit code: 0 saved, 1 it has faults (each is named), 2 a file is missing or the service refused.
+    Exit code: 0 saved, 1 it has faults (each is named) or was refused, 2 a file is missing.
     """
     body: dict[str, Any] = {"forms": _read_forms(name, folder), "reason": reason}
     if parameter:
         body["parameters"] = dict(one.partition("=")[::2] for one in parameter)
-    saved = _ask(url, token, "POST", f"/v1/templates/{quote(name, safe='')}/versions", body)
+    with asking(url, token) as office:
+        saved = office.post(f"{_path(name)}/versions", body)
     for one in saved["warnings"]:
-        console.print(f"{one['field']}: {one['message']}", markup=False, soft_wrap=True)
+        say(f"{one['field']}: {one['message']}")
     typer.echo(saved["version"])
 
 
@@ -165,31 +189,29 @@ def _read_forms(name: str, folder: Path) -> dict[str, dict[str, str]]:
     forms: dict[str, dict[str, str]] = {}
     for language in LANGUAGES:
         forms[language] = {}
-        for form, ending in (("email", ""), ("sms", ".sms"), ("whatsapp", ".whatsapp")):
+        for form, ending in FORMS:
             path = folder / language / f"{name}{ending}.txt"
             try:
                 forms[language][form] = path.read_text("utf-8")
             except FileNotFoundError:
                 if form == "email":
-                    console.print(f"{path}: is not there; every template has an e-mail form", markup=False)
-                    raise typer.Exit(EXIT_REFUSED) from None
+                    refuse(f"{path} is not there; every template has an e-mail form.")
             except (OSError, UnicodeDecodeError) as error:
-                console.print(f"{path}: cannot be read ({type(error).__name__})", markup=False)
-                raise typer.Exit(EXIT_REFUSED) from None
+                refuse(f"{path} cannot be read ({type(error).__name__}).")
     return forms
 
 
 @app.command()
 def activate(
-    name: Annotated[str, typer.Argument(help="The template.")],
+    name: Name,
     version: Annotated[str, typer.Argument(help="The version, as `save` or `list` shows it.")],
     reason: Annotated[str, typer.Option(help="Why; kept beside the change.")],
     token: Token,
     url: Url = NOTIFY_URL,
 ) -> None:
     """Plan messages with this version from now on. An older one rolls back; what is planned keeps its version."""
-    path = f"/v1/templates/{quote(name, safe='')}/versions/{quote(version, safe='')}/activate"
-    active = _ask(url, token, "POST", path, {"reason": reason})
+    with asking(url, token) as office:
+        active = office.post(f"{_path(name)}/versions/{quote(version, safe='')}/activate", {"reason": reason})
     console.print(f"{active['template']}: version {active['version']} (number {active['number']})", highlight=False)
 
 
@@ -200,7 +222,8 @@ def submit(
     url: Url = NOTIFY_URL,
 ) -> None:
     """Submit WhatsApp forms for approval now: those that wait for a new try, were refused or rejected."""
-    answer = _ask(url, token, "POST", "/v1/whatsapp-templates/submit", {"templates": names or None})
+    with asking(url, token) as office:
+        answer = office.post("/whatsapp-templates/submit", {"templates": names or None})
     console.print(f"submitted shortly: {answer['wanted']}", highlight=False)
 
 
@@ -215,7 +238,8 @@ def status(
 
     Exit code: 0, or 1 when some were refused or rejected.
     """
-    rows = list(_pages(url, token, "/v1/whatsapp-templates", {} if only is None else {"status": only}))
+    with asking(url, token) as office:
+        rows = office.rows("/whatsapp-templates", ALL, status=only)
     if as_json:
         typer.echo(json.dumps(rows))
     else:
@@ -230,44 +254,11 @@ def status(
 
 
 def _print(table: Table) -> None:
-    console_out = Console(width=160)
+    console_out = Console(width=160, markup=False, emoji=False, highlight=False)
     with console_out.capture() as text:
         console_out.print(table)
     typer.echo(text.get().rstrip("\n"))
 
 
-def _pages(url: str, token: str, path: str, query: dict[str, str] | None = None) -> Iterator[dict[str, Any]]:
-    after: str | None = None
-    while True:
-        asked = {**(query or {}), "limit": "200", **({} if after is None else {"after": after})}
-        found = _ask(url, token, "GET", f"{path}?{httpx.QueryParams(asked)}")
-        yield from found["items"]
-        after = found["next"]
-        if after is None:
-            return
-
-
-def _ask(url: str, token: str, method: str, path: str, body: Any = None) -> Any:
-    """The answer; ends the command with the service's own words where it refuses."""
-    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": str(new_id())}
-    try:
-        answer = httpx.request(
-            method,
-            url.rstrip("/") + path,
-            json=body,
-            headers=headers if method == "POST" else {"Authorization": headers["Authorization"]},
-            timeout=TIMEOUT_SECONDS,
-        )
-    except httpx.HTTPError as error:
-        console.print(f"{url} does not answer: {type(error).__name__}", markup=False)
-        raise typer.Exit(EXIT_REFUSED) from None
-    if answer.is_success:
-        return answer.json()
-    try:
-        problem = answer.json()
-    except ValueError:
-        problem = {}
-    console.print(problem.get("detail") or f"refused with {answer.status_code}", markup=False, soft_wrap=True)
-    for one in problem.get("errors") or ():
-        console.print(f"  {one.get('field')}: {one.get('message')}", markup=False, soft_wrap=True)
-    raise typer.Exit(EXIT_WRONG if problem.get("code") == "template-faulty" else EXIT_REFUSED)
+def _path(name: str) -> str:
+    return f"/templates/{quote(name, safe='')}"

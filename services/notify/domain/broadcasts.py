@@ -201,7 +201,7 @@ def submit(
     if recipients == 0:
         raise AudienceEmpty(
             "Nobody would hear it: no vendor of these areas (and of the list, if there is one) who consented to this "
-            "topic. Name other areas, or another list."
+            "topic (news: consent `messages` in the registry). Name other areas, or another list."
         )
     needed = recipients > approval_over
     meant = replace(

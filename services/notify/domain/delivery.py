@@ -238,10 +238,11 @@ def give_up_waiting(one: Standing) -> Settlement:
 
 
 def hear(
-    one: Standing, status: Status, *, channel: Channel, current: bool, code: str | None = None
+    one: Standing, status: Status, *, channel: Channel, current: bool, code: str | None = None, hope: bool = False
 ) -> Settlement | None:
     """What a receipt makes of a notification; None: nothing. `status` is higher than what was known of its attempt, by
-    RANKS; `current`: the attempt is the notification's last.
+    RANKS; `current`: the attempt is the notification's last; `hope`: another one that was given up for its silence has
+    not failed so far.
 
     The first attempt that reached the person ends it, whatever was planned beside it: what is true is said, even late.
     """
@@ -251,7 +252,7 @@ def hear(
         case "failed":
             if current and one.state in ("sending", "unknown", "sent"):
                 return fall_back(one, code or "failed")
-            if not one.silent:
+            if not one.silent or hope:
                 return None
             if one.state == "sent" and one.reason not in (None, BY_HAND):  # all others had failed before
                 return refuse(replace(one, silent=False), code or "failed")

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, TypeAlias
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from services.notify.domain.templates import TemplateName
 from services.notify.plans import Lane, Topic
@@ -65,7 +65,14 @@ GUEST_NAME = "Penerima uji"
 PHONE = r"^\+[0-9]{8,15}$"
 EMAIL = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)+$"
 
-Phone: TypeAlias = Annotated[str, StringConstraints(pattern=PHONE)]
+
+def _check_phone(value: Any) -> Any:
+    if isinstance(value, str) and re.fullmatch(PHONE, value) is None:
+        raise ValueError("must begin with + and the country code, as in +62812..., without blanks")
+    return value
+
+
+Phone: TypeAlias = Annotated[str, BeforeValidator(_check_phone), StringConstraints(pattern=PHONE)]
 Mail: TypeAlias = Annotated[str, StringConstraints(pattern=EMAIL, max_length=254)]
 
 

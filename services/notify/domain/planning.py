@@ -60,9 +60,7 @@ def draft(event: Event, cause: Cause, sites: Sites, now: datetime) -> Draft | No
     if "choices" in params:
         params["choices"] = [[named(site) for site in tier] for tier in values["choices"]]
     deadline = _deadline(event, plan, now)
-    return Draft(
-        cause, plan.template, UUID(recipient), params, plan.lane, deadline, plan.topic, plan.must, plan.digest
-    )
+    return Draft(cause, plan.template, UUID(recipient), params, plan.lane, deadline, plan.topic, plan.must, plan.digest)
 
 
 def _deadline(event: Event, plan: Plan, now: datetime) -> datetime:

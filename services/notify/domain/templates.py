@@ -21,7 +21,9 @@ from pydantic import (
     StringConstraints,
     TypeAdapter,
     ValidationError,
+    field_validator,
 )
+from pydantic_core import to_json
 
 from services.notify.plans import PLANS, Plan
 from shared.errors import NotFound, Refused
@@ -58,6 +60,7 @@ BROADCAST_PREFIX = "broadcast-"
 SOURCE_CHARS_MAX = 8000
 SAMPLES_MAX = 256
 VALUE_CHARS_MAX = 1000
+PREVIEW_BYTES_MAX = 20_000
 
 TemplateName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
 ParameterName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
@@ -376,6 +379,13 @@ class PreviewWish(BaseModel):
     version: str | None = Field(default=None, max_length=64, description="None: the one in use")
     params: dict[str, Any] | None = Field(default=None, max_length=50)
     name: str = Field(default="Siti Aminah", min_length=1, max_length=200)
+
+    @field_validator("params")
+    @classmethod
+    def _check_size(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        if len(to_json(value)) > PREVIEW_BYTES_MAX:
+            raise ValueError(f"is longer than {PREVIEW_BYTES_MAX} bytes of JSON; no event has that much in it")
+        return value
 
 
 # --- refusals

@@ -291,6 +291,7 @@ async def _complete(conn: Connection, one: Broadcast, now: datetime) -> None:
     failed = max(0, one.recipients - accepted - states.get("unknown", 0))
     moved = domain.complete(one, accepted=accepted, failed=failed, now=now)
     await _keep(conn, moved, "complete", TIME, None, now)
+    await measure(conn, one.broadcast_id)  # whoever looks at it later sees all of it
 
 
 async def _cancel(conn: Connection, broadcast_id: UUID, now: datetime) -> bool:

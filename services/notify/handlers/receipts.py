@@ -10,7 +10,7 @@ from datetime import datetime
 from uuid import UUID
 
 from services.notify.domain import delivery as domain
-from services.notify.domain.delivery import RANKS, Settlement, Standing
+from services.notify.domain.delivery import NO_RECEIPT, RANKS, Settlement, Standing
 from services.notify.domain.reports import Receipt
 from services.notify.handlers import budgets
 from services.notify.handlers.budgets import Spent
@@ -42,7 +42,9 @@ async def apply_receipts(conn: Connection, receipts: Sequence[Receipt], *, now: 
     highest = _highest([(attempt_id, one) for (attempt_id, _), one in ours], known)
     await store.add_receipts(conn, [(attempt_id, one) for (attempt_id, _), one in ours], now)
     await store.raise_attempts(conn, list(highest.items()), now)
-    await save_settlements(conn, _settlements(standings, highest, known), now)
+    silent = [one.id for one, _ in standings if one.silent]
+    hopes = await store.find_hopes(conn, silent, NO_RECEIPT) if silent else set()
+    await save_settlements(conn, _settlements(standings, highest, known, hopes), now)
     await _follow_up(conn, highest, known, now)
 
 
@@ -57,7 +59,10 @@ def _highest(reported: Sequence[tuple[UUID, Receipt]], known: dict[UUID, Known])
 
 
 def _settlements(
-    standings: Sequence[tuple[Standing, UUID | None]], highest: dict[UUID, Receipt], known: dict[UUID, Known]
+    standings: Sequence[tuple[Standing, UUID | None]],
+    highest: dict[UUID, Receipt],
+    known: dict[UUID, Known],
+    hopes: set[UUID],
 ) -> list[Settlement]:
     """What receipts make of these notifications; of several attempts of one, the one that came furthest first."""
     by_notification: dict[UUID, list[UUID]] = {}
@@ -74,6 +79,7 @@ def _settlements(
                 channel=known[attempt_id].channel,
                 current=attempt_id == last,
                 code=receipt.code,
+                hope=standing.id in hopes,
             )
             if step is not None:
                 one, whole = domain.after(one, step), step if whole is None else domain.joined(whole, step)

@@ -275,7 +275,7 @@ async def count_waiting(conn: Connection) -> dict[str, int]:
     """How many messages to many are queued for each channel."""
     rows = await conn.fetch(
         "SELECT channel, count(*) AS n FROM notification WHERE state IN ('queued', 'retry') "
-        "AND channel = ANY('{whatsapp,sms,email}') AND (mode = 'test') = false AND lane = 3 GROUP BY channel"
+        "AND channel = ANY('{whatsapp,sms,email}') AND (mode = 'test')::int = 0 AND lane = 3 GROUP BY channel"
     )
     return {row["channel"]: row["n"] for row in rows}
 

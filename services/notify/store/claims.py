@@ -38,7 +38,7 @@ CLAIM_DUE = """
 WITH picked AS (
     SELECT due.* FROM unnest($5::smallint[]) AS open (lane) CROSS JOIN LATERAL (
         SELECT id, vendor_id, (params ->> 'mentor_id')::uuid AS party_id FROM notification AS n
-        WHERE n.state IN ('queued', 'retry') AND n.channel = $6 AND (n.mode = 'test') = $7 AND n.lane = open.lane
+        WHERE n.state IN ('queued', 'retry') AND n.channel = $6 AND (n.mode = 'test')::int = $7 AND n.lane = open.lane
         AND n.due_at <= statement_timestamp() AND n.deadline > $4
         ORDER BY n.due_at LIMIT $2 FOR UPDATE SKIP LOCKED
     ) AS due LIMIT $2
@@ -77,7 +77,7 @@ async def claim_due(
         now,
         lanes,
         channel,
-        test,
+        int(test),
     )
     return [
         Job(

@@ -147,7 +147,7 @@ async def lock_stuck(conn: Connection, channel: Channel, limit: int) -> list[Sta
     rows = await conn.fetch(
         "SELECT id, event_id, vendor_id, template, lane, state, version, attempts, channel, route, deadline, reason, "
         "sent_at, delivered_at, read_at, silent FROM notification "
-        "WHERE state IN ('queued', 'retry') AND channel = $1 AND (mode = 'test') = false AND lane = 0 "
+        "WHERE state IN ('queued', 'retry') AND channel = $1 AND (mode = 'test')::int = 0 AND lane = 0 "
         "AND route <> '{}' ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED",
         channel,
         limit,

@@ -19,7 +19,7 @@ async def measure_waiting(conn: Connection) -> list[Waiting]:
     """What is queued, to be tried again, or to be routed. Messages of test keys are left out."""
     rows = await conn.fetch(
         "SELECT state, channel, lane, count(*) AS n, greatest(0, extract(epoch FROM clock_timestamp() - min(due_at)))"
-        "::float8 AS oldest FROM notification WHERE state IN ('queued', 'retry') AND (mode = 'test') = false "
+        "::float8 AS oldest FROM notification WHERE state IN ('queued', 'retry') AND (mode = 'test')::int = 0 "
         "GROUP BY state, channel, lane UNION ALL "
         "SELECT 'planned', '', lane, count(*), 0 FROM notification WHERE state = 'planned' GROUP BY lane"
     )

@@ -21,39 +21,32 @@ class ReplyFilter(NamedTuple):
     vendor_id: UUID | None = None
 
 
+# Two statements, so that each plan has an index: the queue one of its own, all replies that of their ids.
+REPLIES = """
+SELECT r.reply_id, r.channel, r.vendor_id, r.intent, r.about_notification_id, r.application_id, r.state, r.said_at,
+    r.received_at, r.settled_at, r.settled_by, r.settled_because,
+    ARRAY(SELECT c.vendor_id FROM reply_candidate AS c WHERE c.reply_id = r.reply_id ORDER BY c.vendor_id) AS candidates
+FROM reply AS r WHERE ($1::text IS NULL OR r.intent = $1) AND ($2::text IS NULL OR r.channel = $2)
+    AND ($3::uuid IS NULL OR r.vendor_id = $3) AND ($4::uuid IS NULL OR r.reply_id > $4)
+    AND CASE
+        WHEN r.vendor_id IS NOT NULL THEN coalesce((SELECT v.kelurahan = $5 OR v.kelurahan LIKE $5 || '.%'
+            FROM vendor AS v WHERE v.vendor_id = r.vendor_id), false)
+        WHEN EXISTS (SELECT FROM reply_candidate AS c WHERE c.reply_id = r.reply_id) THEN EXISTS (
+            SELECT FROM reply_candidate AS c JOIN vendor AS v ON v.vendor_id = c.vendor_id
+            WHERE c.reply_id = r.reply_id AND (v.kelurahan = $5 OR v.kelurahan LIKE $5 || '.%'))
+        ELSE strpos($5, '.') = 0 END
+"""
+OPEN_REPLIES = REPLIES + " AND r.state = 'open' ORDER BY r.reply_id LIMIT $6"
+ALL_REPLIES = REPLIES + " AND ($7::text IS NULL OR r.state = $7) ORDER BY r.reply_id LIMIT $6"
+
+
 async def list_replies(conn: Connection, wanted: ReplyFilter, after: UUID | None, limit: int) -> list[dict[str, Any]]:
     """Replies, the oldest first: whoever waits longest is answered first."""
-    rows = await conn.fetch(
-        """
-        SELECT r.reply_id, r.channel, r.vendor_id, r.intent, r.about_notification_id, r.application_id, r.state,
-            r.said_at, r.received_at, r.settled_at, r.settled_by, r.settled_because,
-            ARRAY(SELECT c.vendor_id FROM reply_candidate AS c WHERE c.reply_id = r.reply_id ORDER BY c.vendor_id)
-                AS candidates
-        FROM (
-            -- the queue has an index of its own; of the two only the one that is asked for is read
-            SELECT * FROM reply WHERE $1 = 'open' AND state = 'open'
-            UNION ALL SELECT * FROM reply WHERE $1 IS DISTINCT FROM 'open' AND ($1::text IS NULL OR state = $1)
-        ) AS r
-        WHERE ($2::text IS NULL OR r.intent = $2)
-            AND ($3::text IS NULL OR r.channel = $3) AND ($4::uuid IS NULL OR r.vendor_id = $4)
-            AND ($5::uuid IS NULL OR r.reply_id > $5)
-            AND CASE
-                WHEN r.vendor_id IS NOT NULL THEN EXISTS (SELECT FROM vendor AS v WHERE v.vendor_id = r.vendor_id
-                    AND (v.kelurahan = $6 OR v.kelurahan LIKE $6 || '.%'))
-                WHEN EXISTS (SELECT FROM reply_candidate AS c WHERE c.reply_id = r.reply_id) THEN EXISTS (
-                    SELECT FROM reply_candidate AS c JOIN vendor AS v ON v.vendor_id = c.vendor_id
-                    WHERE c.reply_id = r.reply_id AND (v.kelurahan = $6 OR v.kelurahan LIKE $6 || '.%'))
-                ELSE strpos($6, '.') = 0 END
-        ORDER BY r.reply_id LIMIT $7
-        """,
-        wanted.state,
-        wanted.intent,
-        wanted.channel,
-        wanted.vendor_id,
-        after,
-        wanted.area,
-        limit,
-    )
+    filters = (wanted.intent, wanted.channel, wanted.vendor_id, after, wanted.area, limit)
+    if wanted.state == "open":
+        rows = await conn.fetch(OPEN_REPLIES, *filters)
+    else:
+        rows = await conn.fetch(ALL_REPLIES, *filters, wanted.state)
     return [dict(row) for row in rows]
 
 

@@ -76,7 +76,7 @@ async def raise_attempts(conn: Connection, highest: Sequence[tuple[UUID, Receipt
     """Write how far these attempts came. One without a known outcome has it now: the provider had it."""
     await conn.execute(
         "UPDATE attempt AS a SET status = r.status, status_at = r.at, "
-        "failure = CASE WHEN r.status = 'failed' THEN coalesce(r.code, 'failed') END, "
+        "failure = CASE r.status WHEN 'failed' THEN coalesce(r.code, 'failed') WHEN 'sent' THEN a.failure END, "
         "code = CASE WHEN a.outcome = 'accepted' THEN a.code ELSE 'receipt' END, "
         "outcome = CASE WHEN a.outcome = 'accepted' OR r.status <> 'failed' THEN 'accepted' ELSE 'rejected' END, "
         "ended_at = coalesce(a.ended_at, $6), message_id = coalesce(a.message_id, r.message_id), "
@@ -91,6 +91,16 @@ async def raise_attempts(conn: Connection, highest: Sequence[tuple[UUID, Receipt
         now,
         [one.cost_millirupiah for _, one in highest],
     )
+
+
+async def find_hopes(conn: Connection, notification_ids: Sequence[UUID], failure: str) -> set[UUID]:
+    """Which of these notifications have an attempt that was given up for this, and of which nothing was heard."""
+    rows = await conn.fetch(
+        "SELECT DISTINCT notification_id FROM attempt WHERE notification_id = ANY($1::uuid[]) AND failure = $2",
+        notification_ids,
+        failure,
+    )
+    return {row["notification_id"] for row in rows}
 
 
 async def add_strays(conn: Connection, receipts: Sequence[Receipt], now: datetime) -> int:
