@@ -37,7 +37,7 @@ from tests.bench.parts import bench_database
 
 __all__ = ["measure", "measure_broadcast"]
 
-LINES = 16
+LINES = 64
 MESSAGES = 6_000
 MESSAGES_BARE = 3_000
 BROADCAST = 300_000

@@ -76,7 +76,6 @@ class Delivery:
                 sender.ring = self._due.set
                 sender.is_alone = partial(_is_alone, pool, sender)
         database.after_commit(self._planned.set)
-        database.after_commit(self._due.set)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Deliver until `stopping`; then messages under way are finished and recorded, the rest is given back."""
@@ -133,6 +132,9 @@ class Delivery:
                 conn, rules=self._rules, sealer=self._sealer, limit=ROUTES_PER_BATCH, now=self._clock.now()
             )
         if moved:
+            for pool in self._pools:
+                pool.wake()
+            self._due.set()
             self._database.ring()
         return moved
 
@@ -143,7 +145,7 @@ class Delivery:
             await self._give_back()
             again = False
             for pool in self._pools:
-                more = await pool.claim(self._database, self._clock, lease_seconds=self._pace.claim_seconds)
+                more = await pool.claim(self._database, self._clock, self._pace)
                 again = again or more
             if again:
                 continue

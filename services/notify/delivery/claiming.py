@@ -1,6 +1,7 @@
 """Claims: due messages of a channel, most urgent first, shared among its providers by weight."""
 
 import random
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -13,6 +14,7 @@ from services.notify.domain.providers import DOWN_SECONDS_TO_LEAVE
 from services.notify.domain.routing import ANSWER, must_wait
 from services.notify.handlers import budgets
 from services.notify.handlers import delivery as handlers
+from services.notify.pace import Pace
 from services.notify.plans import Lane
 from services.notify.store import claims, replies, routing
 from services.notify.store.claims import Job
@@ -38,6 +40,8 @@ class Pool:
         self.channel = channel
         self.senders = tuple(senders)
         self.is_test = is_test
+        self._empty_until = 0.0
+        self._woken = 0
 
     @property
     def wanted(self) -> int:
@@ -70,13 +74,22 @@ class Pool:
             return "channel-down"
         return None
 
-    async def claim(self, database: Database, clock: Clock, *, lease_seconds: float) -> bool:
-        """Fill the queues of the providers. Whether there may be more to claim."""
+    def wake(self) -> None:
+        """Something may be due on it."""
+        self._empty_until = 0.0
+        self._woken += 1
+
+    async def claim(self, database: Database, clock: Clock, pace: Pace) -> bool:
+        """Fill the queues of the providers. Whether there may be more to claim. Where nothing was due it is looked
+        again when something was routed, else after a poll: a channel at rest costs a busy one nothing.
+        """
+        if time.monotonic() < self._empty_until:
+            return False
         self._weigh()
         wanted, lanes = self.wanted, self.lanes
         if not wanted or not lanes:
             return False
-        now = clock.now()
+        now, woken = clock.now(), self._woken
         # not through `transaction`: a claim is no news, and would ring our own bell
         async with database.pool.acquire() as conn, conn.transaction():
             jobs = await claims.claim_due(
@@ -85,11 +98,13 @@ class Pool:
                 channel=self.channel,
                 lanes=lanes,
                 limit=wanted,
-                lease_seconds=lease_seconds,
+                lease_seconds=pace.claim_seconds,
                 now=now,
                 test=self.is_test,
             )
             claimed = len(jobs)
+            if not claimed and woken == self._woken:  # nothing was routed while it looked
+                self._empty_until = time.monotonic() + pace.poll_seconds
             if not self.is_test:
                 jobs = await self._without_late(conn, jobs, now)
             given, waits = self._share(jobs, await self._find_windows(conn, jobs, now))
