@@ -1,6 +1,5 @@
 """Public web pages: which bazaars there are, and one of them. No token, no script, no personal data."""
 
-import base64
 import hashlib
 from datetime import date
 from pathlib import Path
@@ -9,8 +8,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Header, Response
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from services.bazaar.domain import public as domain
 from services.bazaar.store import public as store
@@ -18,26 +15,19 @@ from shared.clock import day_in_jakarta
 from shared.errors import NotFound
 from shared.http import After, PublicEdge, PublicEdgeDep, page, read_cursor
 from shared.http.languages import AcceptLanguage, Lang, Language, preferred
+from shared.http.public_pages import PublicPages
 
 router = APIRouter(tags=["pages"], include_in_schema=False)
 
-FOLDER = Path(__file__).parent / "templates"
-TEMPLATES = Environment(
-    loader=FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
-)
-STYLE = (FOLDER / "public.css").read_text(encoding="utf-8")
-STYLE_SHA256 = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 CACHED_SECONDS = 60
 LISTED = 60
 
-HEADERS = {
-    "Cache-Control": f"public, max-age={CACHED_SECONDS}",
-    "Content-Security-Policy": f"default-src 'none'; img-src 'self'; style-src 'sha256-{STYLE_SHA256}'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "Vary": "Accept-Language",
-    "X-Content-Type-Options": "nosniff",
-}
+PAGES = PublicPages(
+    Path(__file__).parent / "templates",
+    "public.css",
+    headers={"Cache-Control": f"public, max-age={CACHED_SECONDS}"},
+    images=True,
+)
 
 IfNoneMatch = Annotated[str | None, Header(max_length=1000)]
 
@@ -89,7 +79,9 @@ async def show_bazaar(
         html = _render(
             "missing.html", language, lang, path="/bazaars", data="/v1/public/bazaars", calendar="/v1/calendar.ics"
         )
-        return HTMLResponse(html, 404, headers={**HEADERS, "Content-Language": language, "Cache-Control": "no-store"})
+        return HTMLResponse(
+            html, 404, headers={**PAGES.headers, "Content-Language": language, "Cache-Control": "no-store"}
+        )
     html = _render(
         "bazaar.html",
         language,
@@ -114,28 +106,17 @@ async def _find(edge: PublicEdge, bazaar_id: str) -> dict[str, Any]:
 
 
 def _render(template: str, language: Language, asked: Language | None, **values: Any) -> str:
-    """A page in one language. Links keep the language that was asked for in the address."""
-
-    def t(indonesian: str, english: str) -> str:
-        return english if language == "en" else indonesian
+    """A page in one language."""
 
     def w(words: dict[str, str]) -> str:
         return words[language]
 
-    return TEMPLATES.get_template(template).render(
-        lang=language,
-        own=f"?lang={asked}" if asked else "",
-        more=f"&lang={asked}" if asked else "",
-        style=Markup(STYLE),  # ours, with nothing put into it
-        t=t,
-        w=w,
-        **values,
-    )
+    return PAGES.render(template, language, asked, w=w, **values)
 
 
 def _answer(html: str, language: Language, if_none_match: str | None) -> Response:
     tag = f'"{hashlib.sha256(html.encode()).hexdigest()[:32]}"'
-    headers = {**HEADERS, "ETag": tag, "Content-Language": language}
+    headers = {**PAGES.headers, "ETag": tag, "Content-Language": language}
     if if_none_match is not None and tag in if_none_match:
         return Response(status_code=304, headers=headers)
     return HTMLResponse(html, headers=headers)

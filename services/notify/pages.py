@@ -4,15 +4,11 @@ Looking never ends anything: mail programs open links by themselves. Ending take
 click in the mail program, as RFC 8058 has it.
 """
 
-import base64
-import hashlib
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from services.notify.domain.wishes import VendorNotKnown, Wishes
 from services.notify.handlers import wishes as handlers
@@ -20,26 +16,17 @@ from services.notify.handlers.stopping import StopLink, read_link
 from services.notify.plans import TOPICS
 from shared.http import PublicEdge, PublicEdgeDep
 from shared.http.languages import AcceptLanguage, Lang, Language, preferred
+from shared.http.public_pages import PublicPages
 
 router = APIRouter(tags=["pages"], include_in_schema=False)
 
-FOLDER = Path(__file__).parent / "templates"
-TEMPLATES = Environment(
-    loader=FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+PAGES = PublicPages(
+    Path(__file__).parent / "templates",
+    "stop.css",
+    # the address is the right to end messages: no other site is told of it, and nobody keeps the page
+    headers={"Cache-Control": "private, no-store", "X-Robots-Tag": "noindex"},
+    forms=True,
 )
-STYLE = (FOLDER / "stop.css").read_text(encoding="utf-8")
-STYLE_SHA256 = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-
-HEADERS = {
-    "Cache-Control": "private, no-store",
-    "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{STYLE_SHA256}'; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors 'none'",
-    # the address is the right to end messages: no other site is told of it
-    "Referrer-Policy": "no-referrer",
-    "Vary": "Accept-Language",
-    "X-Content-Type-Options": "nosniff",
-    "X-Robots-Tag": "noindex",
-}
 
 Step: TypeAlias = Literal["ask", "ended", "chosen", "unknown"]
 
@@ -119,19 +106,13 @@ def _answer(
     status: int | None = None,
 ) -> HTMLResponse:
     english = language == "en"
-
-    def t(indonesian: str, in_english: str) -> str:
-        return in_english if english else indonesian
-
     topics = []
     if link is not None and wishes is not None:
         topics = [(topic, TOPIC_NAMES[topic][english], wishes.wants(topic, link.channel)) for topic in TOPICS]
-    html = TEMPLATES.get_template("stop.html").render(
-        lang=language,
-        own=f"?lang={asked}" if asked else "",
-        other=t("en", "id"),
-        style=Markup(STYLE),  # ours, with nothing put into it
-        t=t,
+    html = PAGES.render(
+        "stop.html",
+        language,
+        asked,
         step=step,
         path=None if token is None else f"/stop/{token}",
         topic=None if link is None or link.topic is None else TOPIC_NAMES[link.topic][english],
@@ -139,4 +120,4 @@ def _answer(
         topics=topics,
     )
     found = status or (404 if step == "unknown" else 200)
-    return HTMLResponse(html, found, headers={**HEADERS, "Content-Language": language})
+    return HTMLResponse(html, found, headers={**PAGES.headers, "Content-Language": language})

@@ -1,41 +1,31 @@
 """Public web pages: does a certificate count? No token, no script, no name in full."""
 
-import base64
-import hashlib
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from services.training.domain.certificates import REFERENCE_CHARACTERS_MAX
 from services.training.domain.printing import say_day, say_days
 from services.training.handlers.certificates import find_public
 from shared.http import PublicEdge, PublicEdgeDep
 from shared.http.languages import AcceptLanguage, Lang, Language, preferred
+from shared.http.public_pages import PublicPages
 
 router = APIRouter(tags=["pages"], include_in_schema=False)
 
-FOLDER = Path(__file__).parent / "templates"
-TEMPLATES = Environment(
-    loader=FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+PAGES = PublicPages(
+    Path(__file__).parent / "templates",
+    "certificate.css",
+    headers={
+        # a revocation shows at once
+        "Cache-Control": "no-cache",
+        # an address from a code stands for a person's paper: no search engine keeps it
+        "X-Robots-Tag": "noindex",
+    },
+    forms=True,
 )
-STYLE = (FOLDER / "certificate.css").read_text(encoding="utf-8")
-STYLE_SHA256 = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-
-HEADERS = {
-    # a revocation shows at once
-    "Cache-Control": "no-cache",
-    "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{STYLE_SHA256}'; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "Vary": "Accept-Language",
-    "X-Content-Type-Options": "nosniff",
-    # an address from a code stands for a person's paper: no search engine keeps it
-    "X-Robots-Tag": "noindex",
-}
 
 
 @router.get("/certificates")
@@ -73,21 +63,16 @@ async def _show(edge: PublicEdge, reference: str, language: Language, asked: Lan
 def _answer(
     found: dict[str, Any] | None, language: Language, asked: Language | None, *, path: str, data: str | None
 ) -> HTMLResponse:
-    def t(indonesian: str, english: str) -> str:
-        return english if language == "en" else indonesian
-
-    html = TEMPLATES.get_template("certificate.html").render(
-        lang=language,
-        own=f"?lang={asked}" if asked else "",
+    html = PAGES.render(
+        "certificate.html",
+        language,
+        asked,
         asked=asked,
-        style=Markup(STYLE),  # ours, with nothing put into it
-        t=t,
         say_day=lambda day: say_day(day, language),
         say_days=lambda days: say_days(days, language),
         certificate=found,
         path=path,
         data=data,
-        other=t("en", "id"),
     )
     unknown = found is not None and found["state"] == "unknown"
-    return HTMLResponse(html, 404 if unknown else 200, headers={**HEADERS, "Content-Language": language})
+    return HTMLResponse(html, 404 if unknown else 200, headers={**PAGES.headers, "Content-Language": language})
