@@ -26,7 +26,6 @@ import random
 import signal
 import sqlite3
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,11 +40,12 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from deploy.local.committing import SharedCommits
+
 HOST = "127.0.0.1"
 MESSAGE_BYTES_MAX = 1024 * 1024
 CONNECTIONS_MAX = 200
-QUEUE_MAX = 1000
-BATCH_MAX = 500
+WAITING_MAX = 1000
 NOTIFICATION_HEADER = "X-Lapak-Notification"
 
 SCHEMA = """
@@ -66,8 +66,37 @@ create table if not exists recipients (
     message integer not null references messages (id),
     primary key (recipient, message)
 ) without rowid;
+create view if not exists listed as
+select id, received_at, sender, recipients, from_header, subject, message_id, notification, length(raw) as size
+  from messages;
 """
-COLUMNS = "id, received_at, sender, recipients, from_header, subject, message_id, notification, length(raw) as size"
+NEWEST = """
+select * from listed
+ where (:exact is null or id in (select message from recipients where recipient = :exact))
+   and (:part is null or id in (select message from recipients where recipient like :part escape '\\'))
+   and (:subject is null or subject like :subject escape '\\')
+   and id < :before order by id desc limit :limit
+"""
+SINCE = """
+select * from listed
+ where (:exact is null or id in (select message from recipients where recipient = :exact))
+   and (:part is null or id in (select message from recipients where recipient like :part escape '\\'))
+   and (:subject is null or subject like :subject escape '\\')
+   and id > :after and id < :before order by id limit :limit
+"""
+COUNT = """
+with found as materialized (
+    select id, notification from listed
+     where (:exact is null or id in (select message from recipients where recipient = :exact))
+       and (:part is null or id in (select message from recipients where recipient like :part escape '\\'))
+       and (:subject is null or subject like :subject escape '\\')
+)
+select count(*) as messages, count(distinct notification) as notifications,
+       count(notification) - count(distinct notification) as duplicates,
+       (select count(distinct recipient) from recipients where message in (select id from found)) as recipients
+  from found
+"""
+ID_MAX = 2**62
 
 
 class Faults(BaseModel):
@@ -168,41 +197,26 @@ class Store:
         self, *, to: str, subject: str, limit: int, after: int | None = None, before: int | None = None
     ) -> list[dict[str, Any]]:
         """Messages that match, newest first; with `after`, those with a greater id, oldest first."""
-        where, values = _matching(to, subject)
-        if after is not None:
-            where, values = where + " and id > ?", [*values, after]
-        if before is not None:
-            where, values = where + " and id < ?", [*values, before]
-        order = "id" if after is not None else "id desc"
-        query = f"select {COLUMNS} from messages where {where} order by {order} limit ?"  # noqa: S608 - our own words
+        asked = {
+            **_matching(to, subject),
+            "limit": limit,
+            "after": after,
+            "before": ID_MAX if before is None else before,
+        }
         with self._reading() as connection:
-            return [_row(row) for row in connection.execute(query, [*values, limit])]
+            return [_row(row) for row in connection.execute(NEWEST if after is None else SINCE, asked)]
 
     def get(self, number: int) -> tuple[dict[str, Any], bytes] | None:
         """One message: its row and its source."""
         with self._reading() as connection:
-            query = f"select {COLUMNS}, raw from messages where id = ?"  # noqa: S608 - our own words
+            query = "select listed.*, raw from listed join messages using (id) where id = ?"
             row = connection.execute(query, [number]).fetchone()
         return None if row is None else (_row(row), bytes(row["raw"]))
 
     def count(self, *, to: str = "", subject: str = "") -> dict[str, int]:
         """How many messages match, to how many recipients; `duplicates` carry a notification that came before."""
-        where, values = _matching(to, subject)
-        if where == "true":
-            whom = "select count(distinct recipient) from recipients"
-        else:
-            whom = (
-                "select count(distinct recipient) from recipients where message in"  # noqa: S608 - our own words
-                f" (select id from messages where {where})"
-            )
-        query = (
-            "select count(*) as messages, count(distinct notification) as notifications,"  # noqa: S608 - our own words
-            f" count(notification) - count(distinct notification) as duplicates from messages where {where}"
-        )
         with self._reading() as connection:
-            counts = dict(connection.execute(query, values).fetchone())
-            (counts["recipients"],) = connection.execute(whom, values if "?" in whom else []).fetchone()
-        return counts
+            return dict(connection.execute(COUNT, _matching(to, subject)).fetchone())
 
     def recipients(self, limit: int) -> list[dict[str, Any]]:
         """Recipients with their number of messages, most first."""
@@ -224,21 +238,14 @@ class Store:
         self._writer.close()
 
 
-def _matching(to: str, subject: str) -> tuple[str, list[Any]]:
-    clauses: list[str] = []
-    values: list[Any] = []
-    if to:
-        exact = "@" in to
-        clauses.append(
-            "id in (select message from recipients where recipient = ?)"
-            if exact
-            else "id in (select message from recipients where recipient like ? escape '\\')"
-        )
-        values.append(to.lower() if exact else _part(to))
-    if subject:
-        clauses.append("subject like ? escape '\\'")
-        values.append(_part(subject))
-    return " and ".join(clauses) or "true", values
+def _matching(to: str, subject: str) -> dict[str, str | None]:
+    """What the queries ask for: a whole address or a part of one, and a part of the subject."""
+    is_whole = "@" in to
+    return {
+        "exact": to.lower() if is_whole else None,
+        "part": _part(to) if to and not is_whole else None,
+        "subject": _part(subject) if subject else None,
+    }
 
 
 def _part(text: str) -> str:
@@ -288,10 +295,9 @@ class Catcher:
     store: Store
     faults: Faults = field(default_factory=Faults)
     connections: int = 0
-    _queue: asyncio.Queue[tuple[Caught, asyncio.Future[None]]] = field(
-        default_factory=lambda: asyncio.Queue(maxsize=QUEUE_MAX)
-    )
-    _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(max_workers=1))
+
+    def __post_init__(self) -> None:
+        self.commits = SharedCommits(self.store.add, waiting_max=WAITING_MAX)
 
     async def handle_DATA(self, server: Connection, session: Session, envelope: Envelope) -> str:
         """Called by aiosmtpd when a message is complete; the answer to the sender is returned."""
@@ -301,10 +307,8 @@ class Catcher:
             return "451 4.3.0 Refused on purpose"
         content = envelope.content
         raw = content if isinstance(content, bytes) else (content or "").encode()
-        stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        await self._queue.put((read_header(envelope.mail_from or "", list(envelope.rcpt_tos), raw), stored))
         try:
-            await stored
+            await self.commits.store(read_header(envelope.mail_from or "", list(envelope.rcpt_tos), raw))
         except sqlite3.Error as error:
             return f"451 4.3.0 Not stored: {error}"
         if self.faults.drop_after_data:
@@ -312,29 +316,9 @@ class Catcher:
             server.cut()
         return "250 2.0.0 Stored"
 
-    async def write(self) -> None:
-        """Store what has come, for ever. A batch that fails is answered for, and the next one tried."""
-        loop = asyncio.get_running_loop()
-        while True:
-            batch = [await self._queue.get()]
-            while len(batch) < BATCH_MAX and not self._queue.empty():
-                batch.append(self._queue.get_nowait())
-            failure: sqlite3.Error | None = None
-            try:
-                await loop.run_in_executor(self._thread, self.store.add, [caught for caught, _ in batch])
-            except sqlite3.Error as error:
-                failure = error
-            for _, stored in batch:
-                if stored.done():  # the sender went away
-                    continue
-                if failure is None:
-                    stored.set_result(None)
-                else:
-                    stored.set_exception(failure)
-
     def close(self) -> None:
         """Let the batch being written end, then close the store."""
-        self._thread.shutdown()
+        self.commits.close()
         self.store.close()
 
 
@@ -478,7 +462,7 @@ async def serve(smtp_port: int, http_port: int, folder: Path) -> None:
     """Catch mail until SIGTERM or SIGINT."""
     loop = asyncio.get_running_loop()
     catcher = Catcher(Store(folder))
-    writing = loop.create_task(catcher.write())
+    writing = loop.create_task(catcher.commits.run())
     smtp = await loop.create_server(lambda: Connection(catcher), HOST, smtp_port, backlog=512)
     config = uvicorn.Config(
         pages_and_json(catcher),

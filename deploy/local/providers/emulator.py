@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 import secrets
-import sqlite3
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from urllib.parse import parse_qs
 
 from pydantic import TypeAdapter
 
+from deploy.local.committing import SharedCommits
 from deploy.local.providers import twilio, vonage, whatsapp
 from deploy.local.providers.accounts import Account, TwilioAccount, WhatsAppAccount
 from deploy.local.providers.faults import Faults, ProviderName, drawn, journey, reported
@@ -31,8 +31,7 @@ from shared.clock import Clock
 __all__ = ["PROVIDERS", "Emulator"]
 
 PROVIDERS: tuple[ProviderName, ...] = ("whatsapp", "twilio", "vonage")
-QUEUE_MAX = 2000
-BATCH_MAX = 500
+WAITING_MAX = 2000
 PAGE = 25
 HANG_SECONDS = 3600.0
 UNKNOWN_NUMBER: dict[str, int] = {"whatsapp": 131026, "twilio": 30006, "vonage": 6}
@@ -57,8 +56,7 @@ class Emulator:
         self.vonage: dict[str, vonage.Line] = {}
         self.lanes: dict[str, Lane] = {}
         self.reading = ThreadPoolExecutor(max_workers=1)
-        self._writing = ThreadPoolExecutor(max_workers=1)
-        self._queue: asyncio.Queue[tuple[_Entry, asyncio.Future[None]]] = asyncio.Queue(maxsize=QUEUE_MAX)
+        self._commits = SharedCommits[_Entry](self.store.add, waiting_max=WAITING_MAX)
         self._writer: asyncio.Task[None] | None = None
         self._known = [_account.validate_json(body) for body in self.store.accounts()]
 
@@ -68,7 +66,7 @@ class Emulator:
 
     async def start(self) -> None:
         """Begin to write and to report; accounts of an earlier run are there again."""
-        self._writer = asyncio.create_task(self._write())
+        self._writer = asyncio.create_task(self._commits.run())
         for account in self._known:
             self._open(account)
 
@@ -80,8 +78,8 @@ class Emulator:
         await asyncio.gather(*tasks, return_exceptions=True)
         for lane in self.lanes.values():
             await lane.client.aclose()
-        for thread in (self.reading, self._writing):
-            thread.shutdown()
+        self.reading.shutdown()
+        self._commits.close()
         self.store.close()
 
     # --- accounts and faults
@@ -177,36 +175,14 @@ class Emulator:
 
     async def keep(self, message: Message | None, reports: Sequence[Report]) -> None:
         """Store it; returns once it is on disk."""
-        stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        await self._queue.put(((message, reports), stored))
-        await stored
+        await self._commits.store((message, reports))
         for lane in {report.lane for report in reports}:
             if lane in self.lanes:
                 self.lanes[lane].wake.set()
 
-    async def _write(self) -> None:
-        """Store what has come, for ever, as much in one commit as there is."""
-        loop = asyncio.get_running_loop()
-        while True:
-            batch = [await self._queue.get()]
-            while len(batch) < BATCH_MAX and not self._queue.empty():
-                batch.append(self._queue.get_nowait())
-            failure: sqlite3.Error | None = None
-            try:
-                await loop.run_in_executor(self._writing, self.store.add, [entry for entry, _ in batch])
-            except sqlite3.Error as error:
-                failure = error
-            for _, stored in batch:
-                if stored.done():  # the sender went away
-                    continue
-                if failure is None:
-                    stored.set_result(None)
-                else:
-                    stored.set_exception(failure)
-
     async def settle(self, told: Sequence[int], again: Sequence[tuple[float, int]] = ()) -> None:
         """Take reports out of the line, or put them back."""
-        await asyncio.get_running_loop().run_in_executor(self._writing, self.store.settle, told, again)
+        await self._commits.call(self.store.settle, told, again)
 
     # --- WhatsApp
 

@@ -8,9 +8,9 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from deploy.local.providers.messages import Message, Report, Step, status_at
+from deploy.local.providers.messages import Message, Report, Status, Step, status_at
 
 __all__ = ["Due", "Store"]
 
@@ -35,11 +35,7 @@ create table if not exists reports (
 );
 create index if not exists reports_due on reports (lane, due);
 """
-COLUMNS = (
-    "id, provider, account, message_id, person, sender, text, at, inbound, reference, kind, template, buttons,"
-    " callback, parts, steps"
-)
-ADD_MESSAGE = f"insert into messages ({COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own words
+ADD_MESSAGE = "insert into messages values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 ADD_REPORT = (
     "insert into reports (lane, due, at, status, code, message_id, body, message) values (?, ?, ?, ?, ?, ?, ?, ?)"
 )
@@ -49,6 +45,32 @@ select r.id, r.status, r.code, r.at, r.body, r.tries, r.due, coalesce(r.message_
   from reports r left join messages m on m.id = r.message
  where r.lane = ? and r.due <= ? order by r.due limit ?
 """
+NEWEST = """
+select * from messages
+ where (:person is null or person = :person) and (:provider is null or provider = :provider)
+   and (:account is null or account = :account) and (:inbound is null or inbound = :inbound)
+   and id < :before order by id desc limit :limit
+"""
+SINCE = """
+select * from messages
+ where (:person is null or person = :person) and (:provider is null or provider = :provider)
+   and (:account is null or account = :account) and (:inbound is null or inbound = :inbound)
+   and id > :after and id < :before order by id limit :limit
+"""
+COUNT = """
+select count(*) as messages, count(distinct person) as recipients, count(distinct reference) as "references",
+       count(reference) - count(distinct reference) as duplicate_references
+  from messages
+ where not inbound and (:person is null or person = :person) and (:provider is null or provider = :provider)
+"""
+COUNT_AGAIN = """
+select coalesce(sum(times - 1), 0) from (
+    select count(*) as times from messages
+     where not inbound and (:person is null or person = :person) and (:provider is null or provider = :provider)
+       and steps not like '%failed%'
+     group by person, provider = 'whatsapp', text)
+"""
+ID_MAX = 2**62
 Due = sqlite3.Row
 
 
@@ -151,30 +173,22 @@ class Store:
         now: float,
     ) -> list[dict[str, Any]]:
         """Messages to or from a person, newest first; with `after`, those with a greater id, oldest first."""
-        clauses: list[str] = []
-        values: list[Any] = []
-        for clause, value in (
-            ("person = ?", to.lstrip("+") or None),
-            ("provider = ?", provider or None),
-            ("account = ?", account or None),
-            ("inbound = ?", inbound),
-            ("id > ?", after),
-            ("id < ?", before),
-        ):
-            if value is not None:
-                clauses.append(clause)
-                values.append(value)
-        where = " and ".join(clauses) or "true"
-        order = "id" if after is not None else "id desc"
-        query = f"select {COLUMNS} from messages where {where} order by {order} limit ?"  # noqa: S608 - our own words
+        asked = {
+            "person": to.lstrip("+") or None,
+            "provider": provider or None,
+            "account": account or None,
+            "inbound": inbound,
+            "after": after,
+            "before": ID_MAX if before is None else before,
+            "limit": limit,
+        }
         with self._reading() as connection:
-            return [_row(row, now) for row in connection.execute(query, [*values, limit])]
+            return [_row(row, now) for row in connection.execute(NEWEST if after is None else SINCE, asked)]
 
     def one(self, message_id: str, now: float) -> dict[str, Any] | None:
         """A message by the provider's id."""
-        query = f"select {COLUMNS} from messages where message_id = ?"  # noqa: S608 - our own words
         with self._reading() as connection:
-            row = connection.execute(query, (message_id,)).fetchone()
+            row = connection.execute("select * from messages where message_id = ?", (message_id,)).fetchone()
         return None if row is None else _row(row, now)
 
     def people(self, limit: int, before: int | None = None) -> list[dict[str, Any]]:
@@ -184,7 +198,7 @@ class Store:
             " group by person having max(id) < ? order by max(id) desc limit ?"
         )
         with self._reading() as connection:
-            return [dict(row) for row in connection.execute(query, (before or 2**62, limit))]
+            return [dict(row) for row in connection.execute(query, (before or ID_MAX, limit))]
 
     def met(self, account: str, *, inbound: bool, since: float) -> list[tuple[str, float]]:
         """Whom an account met since then, and when last, oldest first: for the limits of an emulator started anew."""
@@ -201,23 +215,10 @@ class Store:
         `duplicate_references`: carry a reference of ours that came before. `duplicate_texts`: the same words went to
         the same person before, on the same channel, and were not reported as failed.
         """
-        where, values = "not inbound", []
-        if to:
-            where, values = where + " and person = ?", [to.lstrip("+")]
-        if provider:
-            where, values = where + " and provider = ?", [*values, provider]
-        query = (
-            "select count(*) as messages, count(distinct person) as recipients,"  # noqa: S608 - our own words
-            ' count(distinct reference) as "references",'
-            f" count(reference) - count(distinct reference) as duplicate_references from messages where {where}"
-        )
-        again = (
-            "select coalesce(sum(times - 1), 0) from (select count(*) as times from messages"  # noqa: S608
-            f" where {where} and steps not like '%failed%' group by person, provider = 'whatsapp', text)"
-        )
+        asked = {"person": to.lstrip("+") or None, "provider": provider or None}
         with self._reading() as connection:
-            counts = dict(connection.execute(query, values).fetchone())
-            counts["duplicate_texts"] = connection.execute(again, values).fetchone()[0]
+            counts = dict(connection.execute(COUNT, asked).fetchone())
+            counts["duplicate_texts"] = connection.execute(COUNT_AGAIN, asked).fetchone()[0]
             counts["inbound"] = connection.execute("select count(*) from messages where inbound").fetchone()[0]
         return counts
 
@@ -255,7 +256,7 @@ def _values(message: Message) -> tuple[Any, ...]:
 
 def _steps(text: str) -> tuple[Step, ...]:
     split = [step.split(":") for step in text.split()]
-    return tuple(Step(status, float(due), int(code) if code else None) for status, due, code in split)  # type: ignore[arg-type]
+    return tuple(Step(cast(Status, status), float(due), int(code) if code else None) for status, due, code in split)
 
 
 def _row(row: sqlite3.Row, now: float) -> dict[str, Any]:
