@@ -6,14 +6,17 @@ same thing, so that a refusal is about rights and not about a thing that is miss
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
 
 from shared.auth import LocalIssuer
+from shared.service import Service
 
 CALLERS = (
     "nobody",
@@ -160,3 +163,20 @@ def wrong_status(door: Door, caller: str, answer: httpx.Response) -> str | None:
     if caller == "nobody":
         return None if answer.status_code == (404 if door.hides else 401) else "need not say who calls"
     return None if answer.status_code in REFUSALS else "is let in"
+
+
+def routes(create: Callable[[], Service], routers: Iterable[APIRouter]) -> set[str]:
+    """Every route of a service: those of its document, and those of these routers that are in none."""
+    documented = {
+        f"{method.upper()} {path}"
+        for path, operations in create().app().openapi()["paths"].items()
+        for method in operations
+    }
+    hidden = {
+        f"{method} {route.path_format}"
+        for router in routers
+        for route in router.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+    }
+    return documented | hidden

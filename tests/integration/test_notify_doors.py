@@ -16,7 +16,6 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 import pytest_asyncio
-from fastapi.routing import APIRoute
 
 from services.notify import pages
 from services.notify.api import ROUTERS
@@ -480,28 +479,11 @@ async def world(
     yield world
 
 
-def routes() -> set[str]:
-    """Every route of the service: those of its document, and those that are in none."""
-    documented = {
-        f"{method.upper()} {path}"
-        for path, operations in create().app().openapi()["paths"].items()
-        for method in operations
-    }
-    hidden = {
-        f"{method} {route.path_format}"
-        for router in (*ROUTERS, pages.router)
-        for route in router.routes
-        if isinstance(route, APIRoute)
-        for method in route.methods or ()
-    }
-    return documented | hidden
-
-
 def test_the_table_names_every_route_of_the_service(
     issuer: LocalIssuer, setenv: Callable[[dict[str, str]], None]
 ) -> None:
     setenv({"LAPAK_DATABASE": "postgresql://nowhere/notify", "LAPAK_SMTP": "127.0.0.1:1"})
-    assert {door.route for door in DOORS} == routes()
+    assert {door.route for door in DOORS} == doors.routes(create, (*ROUTERS, pages.router))
 
 
 def wrong_sight(world: World, door: Door, caller: str, answer: httpx.Response) -> str | None:

@@ -16,7 +16,6 @@ from uuid import UUID
 import httpx
 import pytest
 import pytest_asyncio
-from fastapi.routing import APIRoute
 
 from services.training import pages
 from services.training.api import ROUTERS
@@ -652,28 +651,11 @@ async def world(
     yield world
 
 
-def routes() -> set[str]:
-    """Every route of the service: those of its document, and those that are in none."""
-    documented = {
-        f"{method.upper()} {path}"
-        for path, operations in create().app().openapi()["paths"].items()
-        for method in operations
-    }
-    hidden = {
-        f"{method} {route.path_format}"
-        for router in (*ROUTERS, pages.router)
-        for route in router.routes
-        if isinstance(route, APIRoute)
-        for method in route.methods or ()
-    }
-    return documented | hidden
-
-
 def test_the_table_names_every_route_of_the_service(
     issuer: LocalIssuer, setenv: Callable[[dict[str, str]], None]
 ) -> None:
     setenv({"LAPAK_DATABASE": "postgresql://nowhere/training"})
-    assert {door.route for door in DOORS} == routes()
+    assert {door.route for door in DOORS} == doors.routes(create, (*ROUTERS, pages.router))
 
 
 OF_ITSELF = ("vendor_id",)
