@@ -14,6 +14,7 @@ from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from tests.conftest import StandingClock
 from tests.integration.notify import Desk
+from tests.integration.notify_replies import Counter
 from tests.integration.notify_wishes import House
 from tests.integration.outside import Outside
 from tests.integration.vendor import MakeDatabase, Registry, Serve
@@ -62,6 +63,12 @@ def rounds_here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 async def desk(make_database: MakeDatabase, clock: StandingClock, sealer: Sealer) -> Desk:
     """Notify on a fresh database."""
     return Desk((await make_database("notify")).database, clock, sealer)
+
+
+@pytest.fixture
+def counter(desk: Desk) -> Counter:
+    """Notify, reached by phone."""
+    return Counter(desk)
 
 
 @pytest.fixture

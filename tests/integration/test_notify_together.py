@@ -26,9 +26,9 @@ from shared.events.rights import VendorErased
 from shared.ids import new_id
 from tests.integration.backbone import until
 from tests.integration.notify import QUICK, Desk, card, enrolled, offer, people
+from tests.integration.notify_replies import confirmed, offered
 from tests.integration.notify_scripts import Act, Scripted, offers, queue, receipt, report, route, sending
 from tests.integration.notify_wishes import PAUSES, House
-from tests.integration.test_notify_replies import confirmed, offered
 
 Step: TypeAlias = Callable[..., Awaitable[Any]]
 
