@@ -48,13 +48,19 @@ class Asked:
 
 @dataclass
 class Script:
-    """What the next requests meet: bytes to write (the connection stays open), or `CUT`, `HANG`; the last one stays."""
+    """What the next requests meet: bytes to write (the connection stays open), or `CUT`, `HANG`; the last one stays.
+
+    `ends`: every connection ends after its answer, in good order; `late`: what is said a moment
+    after an answer, unasked.
+    """
 
     answers: list[bytes]
     asked: list[Asked] = field(default_factory=list)
     port: int = 0
     connections: int = 0
     delay_seconds: float = 0.0
+    ends: bool = False
+    late: bytes = b""
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -80,8 +86,12 @@ class Script:
                     await self.over.wait()
                     break
                 writer.write(b"" if answer == CUT else answer)
-                if answer == CUT or answer.endswith(CUT):
+                if self.ends or answer.endswith(CUT):
                     break
+                if self.late:
+                    await asyncio.sleep(0.02)
+                    writer.write(self.late)
+                    self.late = b""
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:

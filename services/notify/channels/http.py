@@ -1,7 +1,8 @@
 """What the providers that speak HTTP have in common: kept-open connections, and what a call's end means.
 
-A request counts as handed over from the moment its body begins to leave: before that nothing can have been taken,
-after it only an answer settles what happened. The client's trace (`httpcore`) tells that moment.
+A request counts as handed over from the moment it is given to the network: before that nothing can have been taken,
+after it only an answer settles what happened. h11 speaks HTTP/1.1 here and asyncio carries the bytes, so that this
+moment is one line (decision 21).
 """
 
 import asyncio
@@ -12,9 +13,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
+import h11
 import httpx
 
 from services.notify.channels import ChannelDown, Letter
@@ -38,13 +40,10 @@ ANSWER_BYTES_MAX = 256 * 1024
 KEPT_OPEN_SECONDS = 4.0
 """A connection idle for longer is opened anew: a server that hangs up just then would leave a message unknown."""
 
-_ONE = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEPT_OPEN_SECONDS)
-_BODY_LEAVES = "http11.send_request_body.started"
-
 
 @dataclass(frozen=True)
 class Answer:
-    """What the provider answered."""
+    """What the provider answered; names of headers are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -59,24 +58,96 @@ class Answer:
         return {}
 
 
-class _TooLate(Exception):
-    """The time to hand over is past."""
+class _Unreadable(Exception):
+    """What came is no answer."""
 
 
-class _Watch:
-    """Sees when a request's body leaves, and holds it back when it is too late."""
+class _Wire(asyncio.Protocol):
+    """One connection: a request, its answer, the next request."""
 
-    __slots__ = ("give_up_at", "handed_over")
+    def __init__(self) -> None:
+        self._http = h11.Connection(h11.CLIENT)
+        self._transport: asyncio.Transport | None = None
+        self._waiting: asyncio.Future[Answer] | None = None
+        self._head: h11.Response | None = None
+        self._body = bytearray()
+        self._usable_until = time.monotonic() + KEPT_OPEN_SECONDS
 
-    def __init__(self, give_up_at: float) -> None:
-        self.give_up_at = give_up_at
-        self.handed_over = False
+    @property
+    def is_usable(self) -> bool:
+        """Whether a request may go this way: nothing happened on it since the last answer, not even time."""
+        return self._transport is not None and time.monotonic() < self._usable_until
 
-    async def __call__(self, event: str, _: Mapping[str, Any]) -> None:
-        if event == _BODY_LEAVES:
-            if time.monotonic() > self.give_up_at:
-                raise _TooLate
-            self.handed_over = True
+    def close(self) -> None:
+        """End it, whatever it was in the middle of."""
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.abort()
+
+    def hand_over(self, request: h11.Request, content: bytes) -> asyncio.Future[Answer]:
+        """Give a request to the network; its answer. Ends in OSError when the connection ends, or `_Unreadable`."""
+        assert self._transport is not None
+        parts = (self._http.send(request), self._http.send(h11.Data(content)), self._http.send(h11.EndOfMessage()))
+        self._waiting = asyncio.get_running_loop().create_future()
+        self._head, self._body = None, bytearray()
+        self._transport.write(b"".join(part for part in parts if part))
+        return self._waiting
+
+    # --- told by the network
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by its class
+
+    def data_received(self, data: bytes) -> None:
+        if self._waiting is None or self._waiting.done():
+            self.close()  # nobody asked
+            return
+        try:
+            self._http.receive_data(data)
+            self._read()
+        except (h11.RemoteProtocolError, _Unreadable) as error:
+            self._waiting.set_exception(_Unreadable(str(error)))
+            self.close()
+
+    def eof_received(self) -> None:
+        self.data_received(b"")  # an answer without a length ends here
+        self.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_exception(exc if isinstance(exc, OSError) else ConnectionResetError())
+
+    def _read(self) -> None:
+        assert self._waiting is not None
+        while True:
+            event = self._http.next_event()
+            if event is h11.NEED_DATA:
+                return
+            match event:
+                case h11.Response():
+                    self._head = event
+                case h11.Data(data=data):
+                    self._body += data
+                    if len(self._body) > ANSWER_BYTES_MAX:
+                        raise _Unreadable("the answer is too long")
+                case h11.EndOfMessage():
+                    self._end(self._waiting)
+                    return
+                case h11.InformationalResponse():
+                    pass
+                case _:
+                    raise _Unreadable("the connection ended before the answer")
+
+    def _end(self, waiting: asyncio.Future[Answer]) -> None:
+        assert self._head is not None
+        headers = {name.decode("ascii"): value.decode("latin-1") for name, value in self._head.headers}
+        waiting.set_result(Answer(self._head.status_code, headers, bytes(self._body)))
+        if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE and not self._http.trailing_data[0]:
+            self._http.start_next_cycle()
+            self._usable_until = time.monotonic() + KEPT_OPEN_SECONDS
+        else:
+            self.close()
 
 
 class Api:
@@ -88,13 +159,23 @@ class Api:
         self.answer_seconds = answer_seconds
         self.is_reached = False
         parts = urlsplit(self.url)
-        self._place = (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+        self.host = parts.netloc.rpartition("@")[2]
+        self.root = parts.path
+        self._is_secure = parts.scheme == "https"
+        self._place = (parts.hostname or "", parts.port or (443 if self._is_secure else 80))
         self._looking = asyncio.Lock()
 
+    async def connect(self) -> _Wire:
+        """A new connection. Raises OSError, TimeoutError."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(self.connect_seconds):
+            _, wire = await loop.create_connection(_Wire, *self._place, ssl=self._certificates)
+        return wire
+
     @cached_property
-    def certificates(self) -> ssl.SSLContext:
+    def _certificates(self) -> ssl.SSLContext | None:
         """Whom to believe, read once for all connections."""
-        return httpx.create_ssl_context(trust_env=False)
+        return httpx.create_ssl_context(trust_env=False) if self._is_secure else None
 
     async def look(self) -> None:
         """Find out whether the provider can be reached, unless the last call told. Raises `ChannelDown`."""
@@ -117,67 +198,68 @@ class Api:
 class Connection:
     """One kept-open connection. Never follows a redirect, keeps no cookies, reads no proxy from the environment.
 
-    Each line has its own: a pool that all share looks through all of its connections for every message.
+    Each line has its own, and nobody waits for another's.
     """
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        self._pool: httpx.AsyncHTTPTransport | None = None
+        self._wire: _Wire | None = None
 
     async def close(self) -> None:
         """End it; a later call opens it anew."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            await pool.aclose()
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            wire.close()
 
     async def call(
         self, method: str, path: str, headers: Mapping[str, str], content: bytes, *, seconds: float
     ) -> Answer | Deferred | Ambiguous:
-        """Ask, and what came of it. Nothing is handed over later than `seconds` from now."""
-        watch = _Watch(time.monotonic() + seconds)
-        if seconds <= 0:
-            return Deferred("too-late")
+        """Ask, and what came of it; `path` and its query are quoted. Nothing is handed over later than `seconds` from
+        now.
+        """
+        give_up_at = time.monotonic() + seconds
         api = self._api
-        timeout = {"connect": api.connect_seconds, "pool": seconds, "write": api.answer_seconds}
-        timeout["read"] = api.answer_seconds
-        extensions = {"trace": watch, "timeout": timeout}
-        request = httpx.Request(method, api.url + path, headers=headers, content=content, extensions=extensions)
-        if self._pool is None:
-            verify = api.certificates if api.url.startswith("https:") else False
-            self._pool = httpx.AsyncHTTPTransport(verify=verify, limits=_ONE, trust_env=False)
+        all_headers = {"Host": api.host, **headers}
+        if content:
+            all_headers["Content-Length"] = str(len(content))
         try:
-            async with asyncio.timeout(seconds + api.connect_seconds + api.answer_seconds):
-                answer = await _answered(self._pool, request)
-        except _TooLate:
+            request = h11.Request(method=method, target=api.root + path, headers=list(all_headers.items()))
+            wire = await self._opened()
+        except h11.LocalProtocolError:
+            return self._before("request-malformed")  # a token with a line break
+        except TimeoutError:
+            return self._before("timed-out")
+        except OSError:
+            return self._before("disconnected")
+        if time.monotonic() >= give_up_at:
             return Deferred("too-late")
-        except (httpx.TimeoutException, TimeoutError):
-            return await self._failed(watch, "timed-out")
-        except (httpx.RemoteProtocolError, httpx.DecodingError):
-            return await self._failed(watch, "answer-unreadable")
-        except (httpx.TransportError, OSError):
-            return await self._failed(watch, "disconnected")
-        api.is_reached = True
+        answer: Answer | None = None
+        try:
+            async with asyncio.timeout(api.answer_seconds):
+                answer = await wire.hand_over(request, content)
+            api.is_reached = True
+        except TimeoutError:
+            return Ambiguous("timed-out")
+        except _Unreadable:
+            return Ambiguous("answer-unreadable")
+        except OSError:
+            return Ambiguous("disconnected")
+        finally:
+            if answer is None:
+                wire.close()  # whatever it was in the middle of: the next message finds a new one
         return answer
 
-    async def _failed(self, watch: _Watch, code: str) -> Deferred | Ambiguous:
-        await self.close()  # whatever the connection was in the middle of, the next message finds a new one
-        if watch.handed_over:
-            return Ambiguous(code)
+    async def _opened(self) -> _Wire:
+        if self._wire is None or not self._wire.is_usable:
+            await self.close()
+            self._wire = await self._api.connect()
+            if not self._wire.is_usable:
+                raise ConnectionResetError  # it ended before we were told that it began
+        return self._wire
+
+    def _before(self, code: str) -> Deferred:
         self._api.is_reached = False
         return Deferred(f"before-content {code}", "provider")
-
-
-async def _answered(pool: httpx.AsyncHTTPTransport, request: httpx.Request) -> Answer:
-    response = await pool.handle_async_request(request)
-    body = bytearray()
-    try:
-        async for chunk in response.aiter_raw():
-            body += chunk
-            if len(body) > ANSWER_BYTES_MAX:
-                raise httpx.DecodingError("the answer is too long")
-    finally:
-        await response.aclose()
-    return Answer(response.status_code, response.headers, bytes(body))
 
 
 class Carrier(Protocol):

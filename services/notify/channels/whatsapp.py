@@ -13,6 +13,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from pydantic_core import to_json
+
 from services.notify.channels import Letter, Line, WebhookRefused
 from services.notify.channels.http import Answer, Api, Connection, HttpLine, code_of, not_understood, seconds_in
 from services.notify.channels.whatsapp_reports import judged, read_changes
@@ -66,8 +68,7 @@ class WhatsApp:
             "biz_opaque_callback_data": str(letter.attempt_id),
             **message,
         }
-        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-        answer = await connection.call("POST", self._path, self._headers, content, seconds=seconds)
+        answer = await connection.call("POST", self._path, self._headers, to_json(body), seconds=seconds)
         if not isinstance(answer, Answer):
             return answer
         outcome = _outcome(answer)
