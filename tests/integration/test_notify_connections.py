@@ -36,7 +36,10 @@ def on_both_loops(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..
     signature = inspect.signature(test)
     run = inspect.Parameter("run", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     played.__signature__ = signature.replace(parameters=[run, *signature.parameters.values()])  # type: ignore[attr-defined]  # read by pytest
-    return pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])(played)
+    both: Callable[..., None] = pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])(
+        played
+    )
+    return both
 
 
 def numbered(number: int) -> bytes:
