@@ -6,6 +6,7 @@ bounded by the number of connections and the size of a message. Pages for people
 
     GET    /messages?to=&subject=&limit=&after=&before=    newest first; with `after`, oldest first from there
     GET    /messages/{id}    GET /messages/{id}/raw         one, decoded, or as it came
+    GET    /messages/{id}/files/{number}                    a file that it carries
     GET    /count?to=&subject=                              messages, recipients, notifications, duplicates
     GET    /recipients?limit=                               who got how many
     DELETE /messages
@@ -22,6 +23,7 @@ import contextlib
 import email.header
 import email.parser
 import email.policy
+import hashlib
 import random
 import signal
 import sqlite3
@@ -29,8 +31,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, cast
-from urllib.parse import urlencode
+from typing import Annotated, Any, NamedTuple, cast
+from urllib.parse import quote, urlencode
 
 import jinja2
 import uvicorn
@@ -43,7 +45,8 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from deploy.local.committing import SharedCommits
 
 HOST = "127.0.0.1"
-MESSAGE_BYTES_MAX = 1024 * 1024
+MESSAGE_BYTES_MAX = 10 * 1024 * 1024
+"""As many mail servers have it. The catcher says so to whoever asks (EHLO, SIZE)."""
 CONNECTIONS_MAX = 200
 WAITING_MAX = 1000
 NOTIFICATION_HEADER = "X-Lapak-Notification"
@@ -268,8 +271,27 @@ def _row(row: sqlite3.Row) -> dict[str, Any]:
     }
 
 
+class AttachedFile(NamedTuple):
+    """A file that a message carries."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
+def read_files(raw: bytes) -> list[AttachedFile]:
+    """The files of a message, in their order."""
+    message = email.message_from_bytes(raw, policy=email.policy.default)
+    found = []
+    for part in message.walk():
+        name, content = part.get_filename(), part.get_payload(decode=True)
+        if name is not None and isinstance(content, bytes):
+            found.append(AttachedFile(name, part.get_content_type(), content))
+    return found
+
+
 def read_body(raw: bytes) -> dict[str, Any]:
-    """Headers, text and HTML of a message, decoded."""
+    """Headers, text and HTML of a message, decoded; of its files name, type, size and hash, numbered from 1."""
     message = email.message_from_bytes(raw, policy=email.policy.default)
     parts: dict[str, Any] = {"headers": [[name, decoded(value)] for name, value in message.raw_items()]}
     for kind in ("plain", "html"):
@@ -282,6 +304,16 @@ def read_body(raw: bytes) -> dict[str, Any]:
                 payload = part.get_payload(decode=True)
                 content = payload.decode(errors="replace") if isinstance(payload, bytes) else str(payload)
         parts["text" if kind == "plain" else "html"] = content
+    parts["files"] = [
+        {
+            "number": number,
+            "name": file.name,
+            "media_type": file.media_type,
+            "size": len(file.content),
+            "sha256": hashlib.sha256(file.content).hexdigest(),
+        }
+        for number, file in enumerate(read_files(raw), start=1)
+    ]
     return parts
 
 
@@ -373,7 +405,14 @@ class Connection(SMTP):
 
 Limit = Annotated[int, Query(ge=1, le=10_000)]
 _pages = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).with_name("mail_pages")), autoescape=True)
-_PAGE_HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'"}
+_PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; form-action 'self'"
+}
+# What somebody sent runs nothing and loads nothing, also where it is opened by itself.
+_SENT_HEADERS = {
+    "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
 def pages_and_json(catcher: Catcher) -> FastAPI:
@@ -425,6 +464,25 @@ def pages_and_json(catcher: Catcher) -> FastAPI:
         return Response(
             one(number)[1], media_type="text/plain; charset=utf-8", headers={"X-Content-Type-Options": "nosniff"}
         )
+
+    @app.get("/messages/{number}/html", include_in_schema=False)
+    def as_html(number: int) -> HTMLResponse:
+        html = read_body(one(number)[1])["html"]
+        if html is None:
+            raise HTTPException(404, "This message has no HTML.")
+        return HTMLResponse(html, headers=_SENT_HEADERS)
+
+    @app.get("/messages/{number}/files/{file}")
+    def attached(number: int, file: int) -> Response:
+        files = read_files(one(number)[1])
+        if not 1 <= file <= len(files):
+            raise HTTPException(404, "This message has no such file.")
+        found = files[file - 1]
+        headers = {
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(found.name, safe='')}",
+            "X-Content-Type-Options": "nosniff",
+        }
+        return Response(found.content, media_type=found.media_type, headers=headers)
 
     @app.get("/count")
     def count(to: str = "", subject: str = "") -> dict[str, int]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import httpx
@@ -15,26 +16,46 @@ from deploy.local.processes import StackError
 from deploy.local.stack import Running
 from deploy.local.state import write_private
 
-__all__ = ["call_back", "environment", "open_accounts"]
+__all__ = ["LIMITS", "TIME_LAPSE", "Limits", "call_back", "environment", "open_accounts"]
 
 FILE = "providers.json"
 NUMBER = "622150001000"
 TWILIO_NUMBER = "+622150002000"
 VONAGE_NUMBER = "622150003000"
-TIER = 1000
 WHATSAPP_PRICE_MILLIRUPIAH = 370_000
 """A utility message to Indonesia, some Rp 370 in Meta's list."""
 SMS_PRICE_MILLIRUPIAH = 500_000
 
 
-def open_accounts(running: Running, notify_url: str) -> None:
+@dataclass(frozen=True)
+class Limits:
+    """What WhatsApp lets through: people whom a number may write to in 24 hours (None: all), seconds between two
+    messages to one person, messages a second.
+    """
+
+    tier: int | None = 1000
+    pair_seconds: float = 6.0
+    per_second: float = 80.0
+
+
+LIMITS = Limits()
+"""Those of a new account of ours, unless somebody says otherwise."""
+
+TIME_LAPSE = Limits(tier=None, pair_seconds=0.0, per_second=1000.0)
+"""For a story whose weeks pass in a minute: limits a second would be met where they never are in life. The emulator
+itself allows one person 45 messages at once and then one in 6 seconds, whatever we keep to.
+"""
+
+
+def open_accounts(running: Running, notify_url: str, limits: Limits = LIMITS) -> None:
     """Make the accounts at the emulators, or make them known to emulators started anew. What they report before notify
-    answers comes again.
+    answers comes again. `limits`: of accounts that are new.
     """
     path = running.state_dir / FILE
     if not path.exists():
         names = ("token", "app_secret", "verify_token", "twilio", "vonage", "vonage_signature")
-        write_private(path, json.dumps({name: secrets.token_urlsafe(24) for name in names}))
+        keys = {name: secrets.token_urlsafe(24) for name in names}
+        write_private(path, json.dumps(keys | {"limits": asdict(limits)}))
     _tell(running, notify_url, verify=False)
 
 
@@ -48,7 +69,7 @@ def environment(running: Running) -> dict[str, str]:
     path = running.state_dir / FILE
     if not path.exists():
         return {}
-    keys: dict[str, str] = json.loads(path.read_text())
+    keys, limits = _read(running)
     url = running.providers_url
     providers: list[dict[str, Any]] = [
         {
@@ -60,7 +81,9 @@ def environment(running: Running) -> dict[str, str]:
             "token": keys["token"],
             "app_secret": keys["app_secret"],
             "verify_token": keys["verify_token"],
-            "tier": TIER,
+            "tier": limits.tier,
+            "pair_seconds": limits.pair_seconds,
+            "per_second": limits.per_second,
             "price_millirupiah": WHATSAPP_PRICE_MILLIRUPIAH,
         },
         {
@@ -87,12 +110,18 @@ def environment(running: Running) -> dict[str, str]:
     return {"LAPAK_PROVIDERS": json.dumps(providers), "LAPAK_TEMPLATE_SUBMISSIONS_PER_HOUR": "10000"}
 
 
+def _read(running: Running) -> tuple[dict[str, str], Limits]:
+    """The accounts' secrets, and their limits."""
+    keys = json.loads((running.state_dir / FILE).read_text())
+    return keys, Limits(**keys.pop("limits", {}))  # a stack of before has none written
+
+
 def _sid() -> str:
     return "AC" + "1" * 32
 
 
 def _tell(running: Running, notify_url: str, *, verify: bool) -> None:
-    keys: dict[str, str] = json.loads((running.state_dir / FILE).read_text())
+    keys, limits = _read(running)
 
     def webhook(name: str) -> str:
         return f"{notify_url}/v1/providers/{name}/webhook"
@@ -107,7 +136,8 @@ def _tell(running: Running, notify_url: str, *, verify: bool) -> None:
             "app_secret": keys["app_secret"],
             "verify_token": keys["verify_token"],
             "webhook": webhook("wa-main"),
-            "tier": TIER,
+            "tier": limits.tier,
+            "per_second": limits.per_second,
         },
         {
             "adapter": "twilio",

@@ -26,7 +26,7 @@ from shared.kafka import TOPICS
 __all__ = ["Addresses", "environment", "issuer", "port_of", "set_clock", "start_services", "wait_ready"]
 
 PREFERRED_PORTS = {"vendor": 8101, "training": 8102, "bazaar": 8103, "notify": 8104}
-READY_SECONDS_MAX = 60.0
+READY_SECONDS_MAX = 180.0
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,17 @@ def set_clock(running: Running, moment: datetime | None) -> None:
 
 
 def start_services(
-    running: Running, *, all_channels: bool = False, on_progress: Callable[[str], None] = lambda _: None
+    running: Running,
+    *,
+    all_channels: bool = False,
+    limits: messengers.Limits = messengers.LIMITS,
+    settings: Mapping[str, str] | None = None,
+    on_progress: Callable[[str], None] = lambda _: None,
 ) -> Addresses:
     """Provision databases and topics, migrate, start what of the four services does not run, wait until all are ready.
 
-    `all_channels`: messages leave through the emulated WhatsApp and SMS too, not by e-mail alone.
+    `all_channels`: messages leave through the emulated WhatsApp and SMS too, not by e-mail alone; `limits`: of the
+    accounts there. `settings`: LAPAK_* variables in place of those of a local stack.
 
     Raises StackError with the end of the log of a service that did not come up.
     """
@@ -99,14 +105,14 @@ def start_services(
     living = {process.name for process in stack.status(running.name) if process.alive}
     ports = {name: _port(running, name, name in living, on_progress) for name in SERVICES}
     if all_channels:
-        messengers.open_accounts(running, f"http://{HOST}:{ports['notify']}")
+        messengers.open_accounts(running, f"http://{HOST}:{ports['notify']}", limits)
     for name in SERVICES:
         if name not in living:
             stack.spawn(
                 running.name,
                 name,
                 [sys.executable, "-m", "services.cli", "run", name, "--migrate"],
-                environment(running, name, dsns[name], ports[name]),
+                {**environment(running, name, dsns[name], ports[name]), **(settings or {})},
                 address=f"{HOST}:{ports[name]}",
             )
     urls = {name: f"http://{HOST}:{port}" for name, port in ports.items()}

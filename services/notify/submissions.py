@@ -59,7 +59,9 @@ async def keep_templates(platform: Platform, settings: NotifySettings, stopping:
                     await handlers.want_current_forms(conn)
                 look_at = time.monotonic() + LOOK_SECONDS
             for account in accounts.values():
-                await submit_some(platform, account, per_hour=settings.template_submissions_per_hour)
+                per_hour = settings.template_submissions_per_hour
+                while not stopping.is_set() and await submit_some(platform, account, per_hour=per_hour) == AT_ONCE:
+                    pass  # the hour's limit is the only one: until a form is approved its messages go another way
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), ROUND_SECONDS)
     finally:

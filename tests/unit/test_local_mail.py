@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from email.message import EmailMessage
 from pathlib import Path
 
+import httpx
 import pytest
 
-from deploy.local.mail import Store, decoded, read_body, read_header
+from deploy.local.mail import Catcher, Store, decoded, pages_and_json, read_body, read_header
 
 MESSAGE = (
     b"From: Lapak <lapak@example.id>\r\nTo: siti@example.id\r\n"
@@ -30,6 +32,31 @@ def test_header_and_body_are_decoded() -> None:
     body = read_body(MESSAGE)
     assert body["text"].strip() == "Yth. Ibu Siti, lapak Anda \u2013 nomor 7."
     assert body["html"] is None
+
+
+async def test_the_files_of_a_message_are_listed_and_come_as_they_were(tmp_path: Path) -> None:
+    message = EmailMessage()
+    message["Subject"] = "Surat"
+    message.set_content("Isi")
+    pdf = b"%PDF-1.7\n" + bytes(range(256))
+    message.add_attachment(pdf, maintype="application", subtype="pdf", filename="surat <1>.pdf")
+    message.add_attachment("BEGIN:VCALENDAR", subtype="calendar", filename="jadwal.ics")
+    catcher = Catcher(Store(tmp_path / "mail"))
+    catcher.store.add([read_header("a@b.id", ["c@d.id"], message.as_bytes())])
+    app = httpx.ASGITransport(app=pages_and_json(catcher))
+    async with httpx.AsyncClient(transport=app, base_url="http://127.0.0.1") as client:
+        listed = await client.get("/messages/1")
+        answer = await client.get("/messages/1/files/1")
+        missing = [await client.get(f"/messages/1/files/{number}") for number in (0, 3)]
+        page = await client.get("/read/1")
+    first, second = listed.json()["files"]
+    assert (first["name"], first["size"], first["media_type"]) == ("surat <1>.pdf", len(pdf), "application/pdf")
+    assert (second["number"], second["name"], second["media_type"]) == (2, "jadwal.ics", "text/calendar")
+    assert answer.content == pdf
+    assert answer.headers["content-disposition"] == "attachment; filename*=UTF-8''surat%20%3C1%3E.pdf"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert [one.status_code for one in missing] == [404, 404]
+    assert '<a href="/messages/1/files/1">surat &lt;1&gt;.pdf</a>' in page.text
 
 
 @pytest.mark.parametrize(

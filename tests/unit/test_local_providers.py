@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from deploy.local.providers.server import serving
-from tests.unit.local_providers import NUMBER, SITI, TEMPLATE, Desk, Hook, hearing, template
+from tests.unit.local_providers import NUMBER, SITI, TEMPLATE, TWILIO, VONAGE, Desk, Hook, hearing, template
 
 # --- faults
 
@@ -127,6 +127,37 @@ async def test_what_was_taken_is_there_after_a_crash(tmp_path: Path, hook: Hook)
         assert (await desk.whatsapp("628120000009")).json()["error"]["code"] == 131048
         assert (await desk.whatsapp("628120000001")).status_code == 200
         await hook.until(lambda: len({s["id"] for s in hook.statuses() if s["status"] == "delivered"}) == 4)
+
+
+async def test_what_webhooks_took_is_kept_where_asked_also_over_a_crash(tmp_path: Path, hook: Hook) -> None:
+    async with serving(tmp_path) as (url, emulator), httpx.AsyncClient(base_url=url) as client:
+        desk = Desk(url, emulator, client)
+        await desk.admin("accounts", NUMBER | {"webhook": hook.url})
+        await desk.admin("accounts", {**TWILIO, "webhook": hook.url})
+        await desk.admin("accounts", {**VONAGE, "receipts": hook.url})
+        await desk.admin("templates", {"number_id": "1090000001", "templates": [TEMPLATE]})
+        await desk.whatsapp(biz_opaque_callback_data="not kept yet")
+        await desk.all_told()
+        await desk.client.post("/admin/told")
+    async with serving(tmp_path) as (url, emulator), httpx.AsyncClient(base_url=url) as client:
+        desk = Desk(url, emulator, client)
+        await desk.faults(read=0.0)
+        hook.answers = [503]
+        await desk.whatsapp(biz_opaque_callback_data="a")
+        await desk.vonage(**{"client-ref": "b"})
+        await desk.all_told()
+        hook.answers = [403, 403]
+        await desk.twilio(StatusCallback=f"{hook.url}/c")  # not called again after a 4xx
+        await desk.all_told()
+        (await desk.twilio(StatusCallback=f"{hook.url}/d")).raise_for_status()
+        await desk.all_told()
+        told = (await desk.client.get("/admin/told")).json()["told"]
+        assert {(one["reference"], one["status"]) for one in told} == {
+            (reference, status) for reference in "abd" for status in ("sent", "delivered")
+        }
+        assert [one["id"] for one in (await desk.client.get(f"/admin/told?after={told[0]['id']}")).json()["told"]] == [
+            one["id"] for one in told[1:]
+        ]
 
 
 async def test_duplicates_are_counted(desk: Desk) -> None:

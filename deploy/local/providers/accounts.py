@@ -12,6 +12,8 @@ Url: TypeAlias = Annotated[str, Field(pattern=r"^https?://\S+$")]
 class _Account(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    keeps_told: bool = Field(default=False, description="what its webhook took is kept, to be read at /admin/told")
+
 
 class WhatsAppAccount(_Account):
     """A business number at WhatsApp. The limits are the documented ones: 80 messages a second; to one person one in

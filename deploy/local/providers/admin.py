@@ -9,6 +9,8 @@ POST   /admin/templates             templates, approved at once; /admin/template
 GET    /admin/messages?to=&provider=&limit=&after=&before=      newest first; with `after`, oldest first from there
 GET    /admin/count?to=&provider=   messages, recipients, references of ours, duplicates
 GET    /admin/pending               reports that wait for their webhook, by account
+POST   /admin/told                  from now on keep what webhooks took, of all accounts there are
+GET    /admin/told?after=&limit=    it, oldest first
 DELETE /admin/messages
 """
 
@@ -194,6 +196,15 @@ def admin(emulator: Emulator) -> FastAPI:
     @app.get("/admin/pending")
     def pending() -> dict[str, int]:
         return store.pending()
+
+    @app.post("/admin/told", status_code=204)
+    async def keep_told() -> None:
+        for account in emulator.accounts():
+            await emulator.save(account.model_copy(update={"keeps_told": True}))
+
+    @app.get("/admin/told")
+    def told(after: int = 0, limit: Limit = 1000) -> dict[str, Any]:
+        return {"told": store.told(after, limit)}
 
     @app.delete("/admin/messages")
     def clear() -> dict[str, int]:

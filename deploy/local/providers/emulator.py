@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -180,9 +181,11 @@ class Emulator:
             if lane in self.lanes:
                 self.lanes[lane].wake.set()
 
-    async def settle(self, told: Sequence[int], again: Sequence[tuple[float, int]] = ()) -> None:
-        """Take reports out of the line, or put them back."""
-        await self._commits.call(self.store.settle, told, again)
+    async def settle(
+        self, done: Sequence[int], again: Sequence[tuple[float, int]] = (), *, kept: Sequence[int] = ()
+    ) -> None:
+        """Take reports out of the line, or put them back; remember those that were taken in."""
+        await self._commits.call(partial(self.store.settle, kept=kept), done, again)
 
     # --- WhatsApp
 

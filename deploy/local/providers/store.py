@@ -34,11 +34,20 @@ create table if not exists reports (
     body text, message integer, tries integer not null default 0
 );
 create index if not exists reports_due on reports (lane, due);
+create table if not exists told (
+    id integer primary key autoincrement,
+    lane text not null, message_id text, reference text, status text not null, code integer
+);
 """
 ADD_MESSAGE = "insert into messages values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 ADD_REPORT = (
     "insert into reports (lane, due, at, status, code, message_id, body, message) values (?, ?, ?, ?, ?, ?, ?, ?)"
 )
+KEEP_TOLD = """
+insert into told (lane, message_id, reference, status, code)
+select r.lane, coalesce(r.message_id, m.message_id), m.reference, r.status, r.code
+  from reports r left join messages m on m.id = r.message where r.id = ?
+"""
 FIND_DUE = """
 select r.id, r.status, r.code, r.at, r.body, r.tries, r.due, coalesce(r.message_id, m.message_id) as message_id,
        m.person, m.sender, m.reference, m.callback, m.kind, m.template
@@ -120,11 +129,20 @@ class Store:
         (found,) = self._reports.execute("select min(due) from reports where lane = ?", (lane,)).fetchone()
         return None if found is None else float(found)
 
-    def settle(self, told: Sequence[int], again: Sequence[tuple[float, int]] = ()) -> None:
-        """Reports that are done with; and those (new moment, number) that are tried again."""
+    def settle(self, done: Sequence[int], again: Sequence[tuple[float, int]] = (), *, kept: Sequence[int] = ()) -> None:
+        """Reports that are done with; those (new moment, number) that are tried again; of the first, those that a
+        webhook took and that are to be remembered.
+        """
         with self._lock, self._writer:
-            self._writer.executemany("delete from reports where id = ?", [(number,) for number in told])
+            self._writer.executemany(KEEP_TOLD, [(number,) for number in kept])
+            self._writer.executemany("delete from reports where id = ?", [(number,) for number in done])
             self._writer.executemany("update reports set due = ?, tries = tries + 1 where id = ?", again)
+
+    def told(self, after: int, limit: int) -> list[dict[str, Any]]:
+        """What webhooks took, oldest first, of accounts that keep it."""
+        query = "select * from told where id > ? order by id limit ?"
+        with self._reading() as connection:
+            return [dict(row) for row in connection.execute(query, (after, limit))]
 
     def pending(self) -> dict[str, int]:
         """How many reports wait, by account."""
@@ -226,6 +244,7 @@ class Store:
         """Forget all messages and reports; ids go on from where they were."""
         with self._lock, self._writer:
             self._writer.execute("delete from reports")
+            self._writer.execute("delete from told")
             return self._writer.execute("delete from messages").rowcount
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urldefrag
 
 import httpx
@@ -27,6 +27,13 @@ CALLS_MAX = 32
 ANSWER_SECONDS = 15.0
 BACKOFF_SECONDS_MAX = 60.0
 KEPT_SECONDS = 24 * 3600.0
+
+
+class _Called(NamedTuple):
+    """What came of a call: when to try again, None when it is done with; whether it was taken."""
+
+    again: float | None = None
+    taken: bool = False
 
 
 class Lane:
@@ -69,9 +76,11 @@ class Lane:
             await self._tell_whatsapp(account, rows)
             return
         outcomes = await asyncio.gather(*(self._call(account, row) for row in rows))
-        again = [(due, row["id"]) for row, due in zip(rows, outcomes, strict=True) if due is not None]
-        told = [row["id"] for row, due in zip(rows, outcomes, strict=True) if due is None]
-        await self._emulator.settle(told, again)
+        called = [(row["id"], outcome) for row, outcome in zip(rows, outcomes, strict=True)]
+        again = [(one.again, number) for number, one in called if one.again is not None]
+        taken = [number for number, one in called if one.taken]
+        done = [number for number, one in called if one.again is None]
+        await self._emulator.settle(done, again, kept=taken if account.keeps_told else ())
 
     async def _tell_whatsapp(self, account: WhatsAppAccount, rows: Sequence[Due]) -> None:
         if account.webhook is not None:
@@ -86,22 +95,23 @@ class Lane:
                 await asyncio.sleep(min(BACKOFF_SECONDS_MAX, 0.25 * 2 ** min(self._failed, 12)))
                 return
         self._failed = 0
-        await self._emulator.settle([row["id"] for row in rows])
+        done = [row["id"] for row in rows]
+        await self._emulator.settle(done, kept=done if account.keeps_told and account.webhook is not None else ())
         if len(rows) < WHATSAPP_BATCH_MAX:
             await asyncio.sleep(GATHER_SECONDS)
 
-    async def _call(self, account: Account, row: Due) -> float | None:
-        """One call; the moment at which to try again, or None when it is done with."""
+    async def _call(self, account: Account, row: Due) -> _Called:
+        """One call."""
         if isinstance(account, TwilioAccount):
             return await self._call_for_twilio(account, row)
         assert isinstance(account, VonageAccount)
         return await self._call_for_vonage(account, row)
 
-    async def _call_for_twilio(self, account: TwilioAccount, row: Due) -> float | None:
+    async def _call_for_twilio(self, account: TwilioAccount, row: Due) -> _Called:
         ready: dict[str, str] | None = json.loads(row["body"]) if row["body"] is not None else None
         url = account.webhook if ready is not None else row["callback"]
         if not url:
-            return None
+            return _Called()
         form = ready or twilio.callback(account, row)
         bare = urldefrag(url).url  # the fragment holds overrides and never leaves
         headers = {"X-Twilio-Signature": twilio.sign(account.token, bare, form)}
@@ -116,14 +126,14 @@ class Lane:
             failure = "ct"
         count, policy = twilio.retries(url)
         if failure is None or failure not in policy or row["tries"] >= count:
-            return None
-        return time.time() + 0.5
+            return _Called(taken=failure is None)
+        return _Called(again=time.time() + 0.5)
 
-    async def _call_for_vonage(self, account: VonageAccount, row: Due) -> float | None:
+    async def _call_for_vonage(self, account: VonageAccount, row: Due) -> _Called:
         ready: dict[str, str] | None = json.loads(row["body"]) if row["body"] is not None else None
         url = account.inbound if ready is not None else row["callback"] or account.receipts
         if not url:
-            return None
+            return _Called()
         form = vonage.signed(account, ready or vonage.receipt(account, row), now=self._emulator.now())
         given: dict[str, Any] = {"json": form} if account.method == "POST-JSON" else {"data": form}
         try:
@@ -131,5 +141,5 @@ class Lane:
         except httpx.HTTPError:
             status = 0
         if 200 <= status < 300 or time.time() - float(row["due"]) > KEPT_SECONDS:
-            return None
-        return time.time() + min(BACKOFF_SECONDS_MAX, 0.25 * 2.0 ** min(int(row["tries"]), 12))
+            return _Called(taken=200 <= status < 300)
+        return _Called(again=time.time() + min(BACKOFF_SECONDS_MAX, 0.25 * 2.0 ** min(int(row["tries"]), 12)))
