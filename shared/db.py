@@ -150,7 +150,9 @@ async def pending_migrations(conn: Connection, service: str) -> list[str]:
             pending.append(name)
         elif applied[name] != digest:
             raise MigrationError(
-                f"{name} was edited after it was applied to this database; restore it and write a new migration"
+                f"{name} is not the file that this database was made with. Edited? Then restore it and write a new "
+                "migration. If the database is a local stack's, of another version: its data is made up, so throw it "
+                "away (`make down`, `rm -r var/local`, `make up`)."
             )
     return pending
 

@@ -20,12 +20,14 @@ class SealedColumn(NamedTuple):
     """A column of values, each sealed with its row's id as context.
 
     `select`: (id, sealed) of rows behind the id $1, in the order of ids, at most $2. `update`: from the arrays of
-    ids $1, values read $2 and new values $3, replaces those that are still as read.
+    ids $1, values read $2 and new values $3, replaces those that are still as read. `rows_at_once`: how many are in
+    memory and in a transaction together.
     """
 
     name: str
     select: str
     update: str
+    rows_at_once: int = BATCH_ROWS
 
 
 DEAD_LETTERS = SealedColumn(
@@ -45,13 +47,13 @@ async def reseal(database: Database, sealer: Sealer, column: SealedColumn, on_pr
     last, seen = UUID(int=0), 0
     while True:
         async with database.transaction() as conn:
-            rows = await conn.fetch(column.select, last, BATCH_ROWS)
+            rows = await conn.fetch(column.select, last, column.rows_at_once)
             stale = [row for row in rows if sealer.key_id(row["sealed"]) != sealer.current]
             fresh = [sealer.seal(sealer.open(row["sealed"], row["id"].bytes), row["id"].bytes) for row in stale]
             if stale:
                 await conn.execute(column.update, [r["id"] for r in stale], [r["sealed"] for r in stale], fresh)
         seen += len(rows)
         on_progress(seen)
-        if len(rows) < BATCH_ROWS:
+        if len(rows) < column.rows_at_once:
             return seen
         last = rows[-1]["id"]

@@ -10,9 +10,9 @@ from services.notify.consumers import SUBSCRIPTIONS
 from services.notify.delivery import Delivery, Outlet
 from services.notify.expansion import Expansion
 from services.notify.extras import stop_links
+from services.notify.handlers.changes import ROUTE_ANEW, route_anew
 from services.notify.handlers.queue import FORGET, forget
 from services.notify.handlers.retention import COUNT_FIGURES, RETENTION, count_figures, forgets
-from services.notify.handlers.wishes import ROUTE_ANEW, route_anew
 from services.notify.measuring import measure
 from services.notify.settings import NotifySettings
 from services.notify.simulation import simulate
@@ -62,7 +62,7 @@ def create() -> Service:
 
     async def measures(platform: Platform, stopping: asyncio.Event) -> None:
         """What waits and how old it is, for monitoring, as a background of the service."""
-        await measure(platform.database, stopping)
+        await measure(platform.database, platform.clock, settings.budgets(), stopping)
 
     return Service(
         "notify",

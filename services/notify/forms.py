@@ -6,7 +6,8 @@ expressions only: the expressions become the positional parameters {{1}}, {{2}} 
 """
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
@@ -62,6 +63,10 @@ class WhatsAppForm:
         if not all(filled):
             raise FormFault(f"parameter {{{{{filled.index('') + 1}}}}} is empty")
         return filled
+
+    def words(self, parameters: Sequence[str]) -> str:
+        """The body as the reader sees it."""
+        return re.sub(r"\{\{(\d+)\}\}", lambda place: parameters[int(place[1]) - 1], self.body)
 
 
 def fill(compiled: jinja2.Template, values: Mapping[str, Any]) -> str:

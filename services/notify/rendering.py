@@ -49,7 +49,8 @@ WHATSAPP_CHARS_MAX = 1024
 
 _HTML = (
     '<!doctype html>\n<html lang="{language}"><head><meta charset="utf-8"><title>{title}</title></head>\n'
-    '<body style="font-family: sans-serif; font-size: 16px; line-height: 1.5; max-width: 36em; margin: 1em auto">\n'
+    '<body style="font-family: sans-serif; font-size: 16px; line-height: 1.5; max-width: 36em; margin: 1em auto; '
+    'overflow-wrap: anywhere">\n'
     "{content}\n</body></html>\n"
 )
 

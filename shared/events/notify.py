@@ -30,6 +30,8 @@ __all__ = [
     "ReplyReceived",
     "SendingPaused",
     "SendingResumed",
+    "TemplatePaused",
+    "TemplateResumed",
 ]
 
 Channel = Literal["email", "sms", "whatsapp", "inbox"]
@@ -186,3 +188,22 @@ class SendingPaused(SendingProviderEvent):
 
 class SendingResumed(SendingProviderEvent):
     """It is used again."""
+
+
+class TemplateEvent(Event):
+    """A fact about one template of messages."""
+
+    topic: ClassVar[str] = "lapak.notify.events.v1"
+    key: ClassVar[str] = "template"
+
+    template: str
+
+
+class TemplatePaused(TemplateEvent):
+    """Nothing of this template leaves, by an operator's wish."""
+
+    reason: str = Field(description="A code")
+
+
+class TemplateResumed(TemplateEvent):
+    """It is used again; what was held back leaves, if it is not worthless by now."""

@@ -25,7 +25,6 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import obstore
-import puremagic
 from fastapi import Response, UploadFile
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, S3Store
@@ -37,6 +36,7 @@ from shared.errors import Conflict, Refused
 from shared.files import rows as store
 from shared.files.pictures import PictureBroken, read_picture
 from shared.files.rows import StoredFile
+from shared.files.types import find_type
 from shared.ids import new_id
 from shared.service import Platform
 from shared.settings import ServiceSettings
@@ -370,10 +370,7 @@ def _examine(content: bytes, types: Collection[str], *, public: bool) -> Content
         raise FileEmpty
     if len(content) > FILE_BYTES_MAX:
         raise FileTooLarge
-    try:
-        media_type = next((match.mime_type for match in puremagic.magic_string(content) if match.mime_type), "")
-    except puremagic.PureError:
-        media_type = ""
+    media_type = find_type(content)
     if media_type not in types:
         raise FileTypeRefused(types)
     if media_type not in PICTURES:

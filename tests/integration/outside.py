@@ -1,6 +1,6 @@
 """What the tests of notify's doors to other systems share: keys, subscribers, an operator before them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
@@ -20,6 +20,7 @@ Serve: TypeAlias = Callable[[Callable[[], Service], FreshDatabase], httpx.AsyncC
 
 EMAIL = "Kabar {{ title }}\n\nHalo {{ name }}, {{ title }} mulai {{ day | day }}.\n"
 SMS = "Lapak: {{ title }} mulai {{ day | day }}.\n"
+FORMS = {"email": EMAIL, "sms": SMS, "whatsapp": f"category: marketing\n\n{SMS}"}
 TEMPLATE = "broadcast-kabar"
 PARAMS = {"title": "Bazar Senen", "day": "2023-03-20"}
 
@@ -54,17 +55,19 @@ class Outside:
         found: str = answer.json()["key"]
         return found
 
-    async def template(self) -> None:
+    async def template(self, name: str = TEMPLATE, forms: Sequence[str] = ("email", "sms")) -> None:
         """A template that may be sent, in use."""
-        sources = {"id": EMAIL, "en": EMAIL, "id.sms": SMS, "en.sms": SMS}
-        template = Template(TEMPLATE, version_of(sources), sources)
+        sources: dict[str, str] = {}
+        for language in ("id", "en"):
+            sources |= {language if form == "email" else f"{language}.{form}": FORMS[form] for form in forms}
+        template = Template(name, version_of(sources), sources)
         async with self.desk.database.transaction() as conn:
             await templates.save_version(
                 conn, template, {"title": "text", "day": "date"}, by="ani", reason="uji", now=self.desk.clock.now()
             )
             await templates.activate_version(
                 conn,
-                TEMPLATE,
+                name,
                 template.version,
                 ActivateVersion(reason="uji"),
                 by="ani",

@@ -357,6 +357,7 @@ async def live_through_everything(world: World) -> tuple[UUID, UUID]:
     await until(lambda: world.value("notify", delivered), 30)
     await say_what_she_wants(world, one, own)
     await be_told_with_others(world, one)
+    await get_a_file(world, one)
     return one, other
 
 
@@ -389,6 +390,23 @@ async def be_told_with_others(world: World, vendor_id: UUID) -> None:
     again = {"reason": f"{PERSONAL['name']} menelepon", "again": True}
     await world.call("notify", f"/v1/notifications/{message_id}/resend", again, token=operator, status=201)
     left = "SELECT state IN ('sent', 'delivered') FROM notification WHERE resend_of IS NOT NULL"
+    await until(lambda: world.value("notify", left), 30)
+
+
+async def get_a_file(world: World, vendor_id: UUID) -> None:
+    """Another system sends her a letter; its name and what it says are of her."""
+    asked = {"kind": "normal", "name": "Surat", "topic": "programme"}
+    key = (await world.call("notify", "/v1/keys", asked, token=world.token(["operator"]), status=201))["key"]
+    letter = f"%PDF-1.7\n{PERSONAL['new name']}, {PERSONAL['new street']}\n%%EOF\n".encode()
+    file = {"name": f"Surat {PERSONAL['new name']}.pdf", "content": base64.b64encode(letter).decode()}
+    message = {
+        "template": "broadcast-kabar",
+        "recipient": {"vendor_id": str(vendor_id)},
+        "params": {"title": "Surat"},
+        "attachments": [file],
+    }
+    await world.call("notify", "/v1/messages", message, token=key, status=201)
+    left = "SELECT state IN ('sent', 'delivered') FROM notification WHERE files > 0"
     await until(lambda: world.value("notify", left), 30)
 
 
@@ -585,6 +603,7 @@ async def rows_of_hers(world: World) -> dict[str, int]:
         rows = f"SELECT count(*) FROM {name} WHERE vendor_id <> ALL($1::uuid[])"  # noqa: S608 - a constant
         counted[f"notify {name}"] = await world.value("notify", rows, neighbours)
     counted["notify reasons to send again"] = await world.value("notify", "SELECT count(reason_sealed) FROM resend")
+    counted["notify attached files"] = await world.value("notify", "SELECT count(*) FROM attachment")
     sealed = "SELECT count(text_sealed) + count(answer_sealed) FROM appeal"
     conn = await asyncpg.connect(world.dsns["training"])
     try:
@@ -650,6 +669,7 @@ async def test_an_erased_person_is_found_nowhere(world: World) -> None:
         assert labels <= at_work.get(place, set()), place
     assert all((await rows_of_hers(world)).values()), await rows_of_hers(world)
     assert "bazaar.appeal" not in at_work, "what people write is sealed"
+    assert "notify.attachment" not in at_work, "files and their names are sealed"
     assert not {place for place in at_work if place.startswith("training.")}, "all that names her there is sealed"
     assert [path for path in world.files.rglob("*") if path.is_file()]
     assert not {place for place in at_work if place.endswith(".log")}, "a log names her"

@@ -19,14 +19,18 @@ from shared.crypto import Sealer
 from shared.service import Platform
 from tests.conftest import StandingClock, environment
 from tests.integration.backbone import until
-from tests.integration.notify import Desk, MakeDatabase, card, enrolled, people
+from tests.integration.notify import Desk, Mailbox, MakeDatabase, card, enrolled, mail_server, people
+from tests.integration.notify_wishes import KARANG_ANYAR, consented, registered
+from tests.integration.outside import Outside
 
 
 class Shell:
     """Runs commands as an operator, in a process that has them imported."""
 
-    def __init__(self, desk: Desk, url: str, token: str, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, desk: Desk, url: str, issuer: LocalIssuer, process: asyncio.subprocess.Process) -> None:
         self.desk = desk
+        self.issuer = issuer
+        token = issuer.token("operator-1", ["operator"])
         self._env = {"LAPAK_TOKEN": token, "LAPAK_NOTIFY_URL": url, "COLUMNS": "200"}
         self._process = process
 
@@ -70,6 +74,7 @@ async def shell(
 ) -> AsyncIterator[Shell]:
     """Notify behind a real port."""
     monkeypatch.setenv("LAPAK_SMTP", "127.0.0.1:1")
+    monkeypatch.setenv("LAPAK_BROADCAST_APPROVAL_OVER", "2")
     fresh = await make_database("notify")
     for name, value in environment(issuer, fresh.dsn).items():
         monkeypatch.setenv(name, value)
@@ -84,8 +89,7 @@ async def shell(
 
     await until(started)
     port = server.servers[0].sockets[0].getsockname()[1]
-    token = issuer.token("operator-1", ["operator"])
-    yield Shell(Desk(fresh.database, clock, sealer), f"http://127.0.0.1:{port}", token, commands)
+    yield Shell(Desk(fresh.database, clock, sealer), f"http://127.0.0.1:{port}", issuer, commands)
     server.should_exit = True
     with suppress(asyncio.CancelledError):
         await serving
@@ -194,3 +198,83 @@ async def test_a_wrong_phone_and_a_missing_reason_are_told_with_the_way_out(shel
     bare = await shell.run("resume", "smtp")
     assert bare[0] == 2
     assert "--reason" in bare[2]
+
+
+async def test_show_gives_the_words_that_left_and_the_events(shell: Shell) -> None:
+    (vendor,) = people(1)
+    await shell.desk.hear(card(vendor), enrolled(vendor))
+    async with mail_server(Mailbox()) as mailbox, shell.desk.delivering(mailbox):
+        await shell.desk.until("sent", 1)
+    row = await shell.desk.row()
+    code, out, _ = await shell.run("show", str(row["id"]))
+    assert code == 0
+    assert "words:" in out
+    assert "  | " in out  # a text of several lines stands as a block
+    assert out.count("Dasar Kewirausahaan") >= 2
+    assert "\ntext:" not in out  # nothing is said twice
+    assert "- 1 NotificationSent" in out
+    assert (await shell.json("show", str(row["id"])))["attempt_list"][0]["words"]["subject"]
+
+
+async def test_a_broadcast_is_drafted_listed_submitted_rejected_and_approved_by_a_second_officer(
+    shell: Shell, tmp_path: Path
+) -> None:
+    desk = shell.desk
+    await Outside(desk, None, shell.issuer).template()  # type: ignore[arg-type]  # it asks nobody
+    vendors = people(3)
+    for one in vendors:
+        await desk.hear(registered(one, KARANG_ANYAR), card(one), consented(one))
+    first, second, far = (
+        {"LAPAK_TOKEN": shell.issuer.token(name, ["officer"], area=area)}
+        for name, area in (("ani", "31.71"), ("budi", "31.71"), ("citra", "31.75"))
+    )
+    file = tmp_path / "draft.json"
+    wish = {"template": "broadcast-kabar", "params": {"title": "Bazar", "day": "2023-03-20"}, "areas": ["31.71"]}
+    file.write_text(json.dumps({**wish, "by_list": True}))
+    drafted = await shell.run("broadcasts", "draft", str(file), **first)
+    assert drafted[0] == 0, drafted[2]
+    broadcast = drafted[1].strip()
+    assert "list-people" in drafted[2]
+    no_list = await shell.run("broadcasts", "submit", broadcast, **first)
+    assert (no_list[0], "list-missing" in no_list[2]) == (1, True)
+    people_file = tmp_path / "people.csv"
+    people_file.write_text("vendor_id\n" + "\n".join([*map(str, vendors), str(vendors[0]), str(uuid4()), "x"]))
+    listed = await shell.run("broadcasts", "list-people", broadcast, str(people_file), **first)
+    assert listed[0] == 0, listed[2]
+    assert "3 people, 1 lines repeat somebody." in listed[2]
+    assert "line 7: no id" in listed[2]
+    submitted = await shell.run("broadcasts", "submit", broadcast, **first)
+    assert f"approve {broadcast} --version 1" in submitted[2]
+    own = await shell.run("broadcasts", "approve", broadcast, "--version", "1", **first)
+    strange = await shell.run("broadcasts", "approve", broadcast, "--version", "1", **far)
+    assert (own[0], strange[0]) == (1, 1)
+    assert "another officer of the area" in own[2]
+    rejected = await shell.run("broadcasts", "reject", broadcast, "--reason", "hari salah", **second)
+    assert (rejected[0], "state: draft" in rejected[1]) == (0, True)
+    assert (await shell.run("broadcasts", "submit", broadcast, **first))[0] == 0
+    stale = await shell.run("broadcasts", "approve", broadcast, "--version", "1", **second)
+    assert (stale[0], "broadcast-changed" in stale[2]) == (1, True)
+    approved = await shell.run("broadcasts", "approve", broadcast, "--version", "2", **second)
+    assert (approved[0], "state: running" in approved[1]) == (0, True)
+    assert (await shell.run("broadcasts", "stop", broadcast, "--reason", "uji"))[0] == 0  # an operator may
+    missing = await shell.run("broadcasts", "draft", str(tmp_path / "none.json"), **first)
+    file.write_text("[]")
+    odd = await shell.run("broadcasts", "draft", str(file), **first)
+    assert (missing[0], odd[0]) == (2, 2)
+    helped = await shell.run("broadcasts", "--help")
+    for word in ("draft", "list-people", "submit", "approve", "reject", "pause", "resume", "stop", "Exit code"):
+        assert word in helped[1]
+
+
+async def test_a_template_is_paused_and_resumed_and_it_is_said_what_that_means(shell: Shell) -> None:
+    (vendor,) = people(1)
+    await shell.desk.hear(card(vendor), enrolled(vendor))
+    paused = await shell.run("templates", "pause", "training-enrolled", "--reason", "wrong-text")
+    twice = await shell.run("templates", "pause", "training-enrolled", "--reason", "wrong-text")
+    listed = await shell.json("templates", "list")
+    resumed = await shell.run("templates", "resume", "training-enrolled", "--reason", "text-mended")
+    assert (paused[0], "1 messages wait" in paused[2]) == (0, True)
+    assert (twice[0], "template-stands" in twice[2]) == (1, True)
+    assert [one["template"] for one in listed if one["paused"]] == ["training-enrolled"]
+    assert (resumed[0], "1 messages go on" in resumed[2]) == (0, True)
+    assert len(await shell.json("templates", "pauses")) == 2

@@ -91,7 +91,9 @@ async def test_the_digest_leaves_by_email_with_each_message_in_it_and_their_outc
 
 async def test_a_person_with_two_ids_has_one_digest(house: House) -> None:
     old, new = people(2)
-    await waiting(house, old, new)
+    await house.settle_in(old, new)
+    await house.desk.hear(completed(old, "Ekspor"), verified(old), completed(new, "Kemasan"), lapsed(new))
+    await house.route(DIGESTS)
     await house.desk.hear(merged(old, new))
     house.clock.moment = AFTERNOON
     await house.route(DIGESTS)

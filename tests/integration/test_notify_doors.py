@@ -418,6 +418,9 @@ DOORS = [
     door(f"POST {T}/preview", OPERATORS | ALL_OFFICERS, a_version, {"channel": "email"}, at=NAMED),
     door(f"POST {T}/versions", OPERATORS, a_version, a_new_version, at={"name": "broadcast-lain"}),
     door(f"POST {T}/versions/{{version}}/activate", OPERATORS, a_version, BECAUSE, at=NAMED),
+    door(f"POST {T}/pause", OPERATORS, a_version, {"reason": "wrong-text"}, at=NAMED),
+    door(f"POST {T}/resume", OPERATORS, a_version, {"reason": "text-mended"}, at=NAMED),
+    door("GET /v1/template-pauses", OPERATORS, vendors),
     door("GET /v1/whatsapp-templates", OPERATORS, vendors),
     door("POST /v1/whatsapp-templates/submit", OPERATORS, vendors, {}),
     # ---- providers, keys, subscribers: operators

@@ -26,7 +26,7 @@ from services.notify.domain.resends import ResendNotification, ResendRefused
 from services.notify.domain.routing import Rules
 from services.notify.domain.wishes import ChangeWishes, VendorNotKnown
 from services.notify.expansion import Expansion
-from services.notify.handlers import broadcasts, inbox, resends, retention, wishes
+from services.notify.handlers import broadcasts, changes, inbox, resends, retention, wishes
 from services.notify.handlers import delivery as handlers
 from services.notify.handlers.broadcasts import Actor
 from services.notify.handlers.reports import apart, take_reports
@@ -247,7 +247,7 @@ class Anvil:
             await self.transaction(lambda conn, timer=timer: timer(conn, "", self.clock.now()))  # type: ignore[misc]
         for row in await self.ids("SELECT key FROM timer WHERE kind = 'wishes.route-anew' LIMIT 5"):
             await self.transaction(
-                lambda conn, row=row: wishes.route_anew(conn, row["key"], self.clock.now())  # type: ignore[misc]
+                lambda conn, row=row: changes.route_anew(conn, row["key"], self.clock.now())  # type: ignore[misc]
             )
 
     # --- means

@@ -14,6 +14,7 @@ from services.notify.domain.reports import Receipt
 from services.notify.store import (
     audiences,
     budgets,
+    changes,
     claims,
     delivery,
     digests,
@@ -190,7 +191,10 @@ ALLOWED: list[tuple[int, Callable[[Connection], Awaitable[object]]]] = [
     ),
     (3_000, lambda c: routing.lock_planned(c, 500, NOW)),
     (500, lambda c: routing.lock_waiting(c, VENDORS[:6], NOW + timedelta(days=9))),
-    (500, lambda c: routing.lock_open(c, VENDORS[:6], patiently=False)),
+    (500, lambda c: routing.lock_open(c, VENDORS[:6])),
+    (500, lambda c: changes.lock_messages(c, VENDORS[:6])),
+    (500, lambda c: changes.lock_everything(c, VENDORS[:6])),
+    (500, lambda c: changes.lock_digests(c, VENDORS[:6])),
     (
         200,
         lambda c: delivery.begin_attempts(

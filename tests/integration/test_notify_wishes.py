@@ -11,6 +11,7 @@ import pytest
 
 from services.notify.domain.wishes import OUTWARD, ChangeWishes
 from services.notify.handlers import wishes as handlers
+from services.notify.handlers.changes import ROUTE_ANEW, route_anew
 from services.notify.handlers.delivery import begin_attempts
 from services.notify.handlers.routing import route_planned
 from services.notify.plans import TOPICS
@@ -213,7 +214,7 @@ async def test_a_wish_against_the_router_leaves_nothing_on_its_old_way(house: Ho
 
     await asyncio.gather(*(stop(one) for one in everybody), *(route() for _ in range(16)))
     await house.route()
-    while await run_due(desk.database, {handlers.ROUTE_ANEW: handlers.route_anew}, desk.clock.now()):
+    while await run_due(desk.database, {ROUTE_ANEW: route_anew}, desk.clock.now()):
         pass
     await house.route()
     assert await desk.states() == {"rejected": 40}
@@ -245,7 +246,7 @@ async def test_what_was_being_planned_when_it_was_said_is_found_a_moment_later(h
         )
     async with desk.database.transaction() as conn:
         await conn.execute("UPDATE notification SET state = 'queued', channel = 'sms', route = '{email}'")
-    assert await run_due(desk.database, {handlers.ROUTE_ANEW: handlers.route_anew}, desk.clock.now())
+    assert await run_due(desk.database, {ROUTE_ANEW: route_anew}, desk.clock.now())
     await house.route()
     assert await house.told() == {"training-completed": ("rejected", None, None)}
 

@@ -16,7 +16,8 @@ from services.notify.channels.email import SmtpServer, compose
 from services.notify.domain.contents import Attachment, Email
 from services.notify.domain.people import Contact
 from services.notify.extras import stop_links
-from services.notify.rendering import Extras
+from services.notify.rendering import Extras, release_templates
+from services.notify.rendering import compose as in_words
 from services.notify.store.claims import Job
 from shared.crypto import Sealer
 from shared.ids import new_id
@@ -171,11 +172,16 @@ def job(template: str, params: dict[str, Any], *, must: bool) -> Job:
     return Job(*ids, 0, "training", must, template, "v", params, SENT_AT, SENT_AT, None, None, contact, None)
 
 
-def test_only_an_e_mail_carries_files_and_a_message_one_cannot_end_carries_them_too(sealer: Sealer) -> None:
+def test_days_go_along_as_one_file_and_what_may_be_ended_with_the_link_that_ends_it(sealer: Sealer) -> None:
     make = stop_links("https://pesan.example.go.id", sealer, StandingClock())
-    confirmed = make(job("booth-confirmed", booth(), must=True), "email")
-    assert [one.name for one in confirmed.attachments] == ["schedule.ics"]
+    one = job("booth-confirmed", booth(), must=True)
+    confirmed = make(one, "email")
+    template = release_templates()[one.template]
+    written = in_words(
+        template, "email", language="en", params=one.params, name="Siti", notification_id=one.id, extras=confirmed
+    )
+    assert isinstance(written, Email)
+    assert [file.name for file in written.attachments] == ["schedule.ics"]
     assert confirmed.unsubscribe_url is None
-    welcome = make(job("welcome", {}, must=False), "email")
-    assert (welcome.attachments, welcome.unsubscribe_url is None) == ((), False)
+    assert make(job("welcome", {}, must=False), "email").unsubscribe_url is not None
     assert make(job("booth-confirmed", booth(), must=False), "whatsapp") == Extras()

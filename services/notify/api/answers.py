@@ -15,6 +15,7 @@ __all__ = [
     "ChecksumAnswer",
     "FigureRow",
     "FiguresAnswer",
+    "FileAnswer",
     "LatencyAnswer",
     "NotificationAnswer",
     "NotificationPage",
@@ -26,6 +27,8 @@ __all__ = [
     "SettledAnswer",
     "StatsAnswer",
     "TextAnswer",
+    "ToldAnswer",
+    "WordsAnswer",
     "masked",
     "recipient",
     "text",
@@ -71,6 +74,25 @@ class TextAnswer(BaseModel):
     body: str
 
 
+class WordsAnswer(BaseModel):
+    """The words in the form of a channel, written anew; of WhatsApp, the approved form with its parameters."""
+
+    subject: str | None = None
+    body: str
+    buttons: list[str] = []
+    whatsapp_name: str | None = Field(default=None, description="The form's name at Meta")
+
+
+class ToldAnswer(BaseModel):
+    """An event that told of it."""
+
+    type: str
+    at: datetime | None = Field(description="null: its moment is not kept")
+    channel: str | None
+    reason: str | None
+    version: int | None = Field(description="Its number (ce_sequence), where it is sure")
+
+
 class ReceiptAnswer(BaseModel):
     """What a provider reported of an attempt."""
 
@@ -100,6 +122,15 @@ class AttemptAnswer(BaseModel):
     cost_millirupiah: int
     asks: int = Field(description="How often the provider was asked what became of it")
     receipts: list[ReceiptAnswer]
+    words: WordsAnswer | None = Field(description="As this channel has them, in the language it was last written in")
+
+
+class FileAnswer(BaseModel):
+    """A file that goes along with an e-mail."""
+
+    name: str | None = Field(description="For the person itself and for operators; null once the file is removed")
+    size: int = Field(description="Bytes")
+    sha256: str
 
 
 class NotificationAnswer(NotificationRow):
@@ -130,8 +161,11 @@ class NotificationAnswer(NotificationRow):
     reference: str | None = Field(description="Under which it was asked for")
     bodies_gone_at: datetime | None
     recipient: RecipientAnswer | None
-    text: TextAnswer | None
+    text: TextAnswer | None = Field(description="As the inbox and an e-mail have it; each attempt has its own words")
+    attachments: list[FileAnswer]
     attempt_list: list[AttemptAnswer]
+    told: list[ToldAnswer] = Field(description="Its events, found again from what is kept of it, in order")
+    told_untraced: int = Field(description="So many more events were told of which nothing but the number is kept")
 
 
 class SettledAnswer(BaseModel):

@@ -67,7 +67,7 @@ async def plan_broadcast(edge: EdgeDep, command: DraftBroadcast) -> PlanAnswer:
     _require_areas(edge.caller, command.areas)
     means = _means(edge)
     async with edge.read() as conn:
-        counts, foreseen = await handlers.foresee(conn, command, means, now=edge.now)
+        counts, foreseen = await handlers.foresee(conn, command, means, sealer=edge.platform.sealer, now=edge.now)
     recipients = sum(counts.values())
     return PlanAnswer(
         recipients=recipients,

@@ -7,23 +7,25 @@ from fastapi import APIRouter, Query, Response
 
 from services.notify.api.answers import (
     AttemptAnswer,
+    FileAnswer,
     NotificationAnswer,
     NotificationPage,
     NotificationRow,
     PeopleAnswer,
     ResentAnswer,
     SettledAnswer,
+    ToldAnswer,
     masked,
     recipient,
-    text,
 )
+from services.notify.api.words import email_text, find_material, words_on
 from services.notify.domain.delivery import NotificationNotFound, SettleNotification, State
-from services.notify.domain.people import Contact
 from services.notify.domain.resends import FindPeople, ResendNotification
+from services.notify.domain.told import find_told
 from services.notify.handlers import delivery as handlers
 from services.notify.handlers import resends
-from services.notify.rendering import TemplateFault, render
-from services.notify.store import copies, intents, lookups
+from services.notify.handlers.attachments import find_facts
+from services.notify.store import copies, lookups
 from shared import families
 from shared.auth import Caller, OutsideArea
 from shared.db import Connection
@@ -96,13 +98,20 @@ async def get_notification(notification_id: UUID, edge: EdgeDep) -> Notification
         contact = await lookups.find_contact(conn, row["vendor_id"])
         if contact is not None and not own:
             contact = masked(contact)
-        written = await written_text(conn, row, contact, in_full=own)
+        material = await find_material(conn, row, contact, in_full=own)
+        files = await find_facts(conn, notification_id, edge.platform.sealer)
+        if not own and not edge.caller.has("operator"):
+            files = [one._replace(name=None) for one in files]
+    told, untraced = find_told(row, attempts)
     return NotificationAnswer(
         **row,
         recipient=None if contact is None else recipient(contact),
-        text=written,
+        text=email_text(material),
+        attachments=[FileAnswer(**one._asdict()) for one in files],
         tells=tells,
-        attempt_list=[AttemptAnswer(**attempt) for attempt in attempts],
+        attempt_list=[AttemptAnswer(**one, words=words_on(material, one["channel"])) for one in attempts],
+        told=[ToldAnswer(**one._asdict()) for one in told],
+        told_untraced=untraced,
     )
 
 
@@ -160,31 +169,3 @@ async def _is_own(conn: Connection, caller: Caller, vendor_id: UUID) -> bool:
     if not _sees_all(caller):
         caller.require_area(await copies.find_kelurahan(conn, vendor_id) or PROVINCE)
     return False
-
-
-async def written_text(conn: Connection, row: dict[str, Any], contact: Contact | None, *, in_full: bool = True) -> Any:
-    """The text as it is or would be sent; None where it cannot be written, or what it was made of is removed. In full
-    it names the mentor it tells of, which is for the person itself.
-    """
-    if contact is None or row["bodies_gone_at"] is not None:
-        return None
-    template = await intents.find_template(conn, row["template"], row["template_version"])
-    if template is None:
-        return None
-    language = row["language"] or contact.language
-    party_id = row["params"].get("mentor_id")
-    party = None if party_id is None else await lookups.find_contact(conn, UUID(party_id))
-    if party is not None and not in_full:
-        party = masked(party)
-    try:
-        written = render(
-            template,
-            language,
-            row["params"],
-            name=contact.name,
-            notification_id=row["notification_id"],
-            party=party,
-        )
-    except TemplateFault:
-        return None
-    return text(written)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
-from services.notify.api.notifications import written_text
+from services.notify.api.words import email_text, find_material
 from services.notify.store import copies, lookups, personal_data
 from shared import families
 from shared.http import EdgeDep
@@ -32,7 +32,12 @@ async def show_personal_data(vendor_id: UUID, edge: EdgeDep, reason: LookReason 
         sections = await personal_data.collect(conn, vendor_ids)
         contacts = {one: await lookups.find_contact(conn, one) for one in vendor_ids}
         for message in sections["messages"]["data"]:
-            message["text"] = await written_text(conn, message, contacts[message["vendor_id"]])
+            material = await find_material(conn, message, contacts[message["vendor_id"]], in_full=True)
+            message["text"] = email_text(material)
+        for file in sections["attached_files"]["data"]:
+            sealed = file.pop("name_sealed")
+            context = file["attachment_id"].bytes
+            file["name"] = None if sealed is None else edge.platform.sealer.open(sealed, context).decode()
         for reply in sections["replies"]["data"]:
             for words in ("text", "answer"):
                 sealed = reply.pop(f"{words}_sealed")

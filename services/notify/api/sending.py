@@ -1,5 +1,6 @@
 """Messages that other systems ask for with a key: send, and see what became of them."""
 
+import asyncio
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -8,12 +9,14 @@ from fastapi import APIRouter, Depends, Query, Request, Response, Security
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel, Field
 
+from services.notify.domain.attachments import REQUEST_BYTES_MAX
 from services.notify.domain.delivery import NotificationNotFound, State
 from services.notify.domain.keys import Key, Mode, SendMessage
 from services.notify.handlers import keys as handlers
+from services.notify.handlers.attachments import read_and_seal
 from services.notify.store import keys as store
 from shared.db import Connection
-from shared.http import PublicEdge, PublicEdgeDep, idempotency
+from shared.http import PublicEdge, PublicEdgeDep, idempotency, large_body
 from shared.http.traffic import request_facts
 
 __all__ = ["router"]
@@ -64,13 +67,19 @@ KeyDep = Annotated[Key, Depends(known_key)]
 
 
 @router.post("/v1/messages", status_code=201, responses={201: {"model": MessageSent}})
+@large_body(REQUEST_BYTES_MAX)
 async def send_message(command: SendMessage, edge: PublicEdgeDep, key: KeyDep) -> Response:
-    """Send a message. A key of kind test or team writes to addresses too; what a test key sends reaches nobody."""
+    """Send a message. A key of kind test or team writes to addresses too; what a test key sends reaches nobody. Up to
+    five PDF files go along with an e-mail, 2 MiB together.
+    """
     async with edge.platform.database.pool.acquire() as conn:
         await handlers.spend(conn, key, now=edge.now)
 
+    sealer = edge.platform.sealer
+    files = await asyncio.to_thread(read_and_seal, command.attachments, sealer) if command.attachments else []
+
     async def act(conn: Connection) -> MessageSent:
-        sent = await handlers.send(conn, key, command, sealer=edge.platform.sealer, now=edge.now)
+        sent = await handlers.send(conn, key, command, files=files, sealer=sealer, now=edge.now)
         return MessageSent(message_id=sent.notification_id, new=sent.new)
 
     return await idempotency.once(edge.request, edge.platform, f"key-{key.key_id}", edge.now, act, 201)

@@ -18,6 +18,7 @@ from services.notify.domain.templates import (
 from services.notify.handlers import previews
 from services.notify.handlers import templates as handlers
 from services.notify.rendering import Template, release_templates, version_of
+from services.notify.store import pauses
 from services.notify.store import templates as store
 from services.notify.store.templates import Version
 from shared.db import Connection
@@ -53,6 +54,7 @@ class TemplateRow(BaseModel):
     source: str
     channels: list[str]
     whatsapp: dict[str, str]
+    paused: bool = Field(description="Nothing of it leaves until it is resumed")
 
 
 class TemplatePage(BaseModel):
@@ -200,7 +202,7 @@ async def show_template(name: Name, edge: EdgeDep) -> TemplateView:
             raise TemplateNotFound(f"There is no template {name}; GET /v1/templates lists them.", template=name)
         activations = await store.find_activations(conn, name, VERSIONS_SHOWN)
         # a new template without an active version shows the newest one
-        row = rows[0] if rows else _unused(versions[0])
+        row = rows[0] if rows else _unused(versions[0], paused=name in await pauses.find_paused(conn))
         template = await handlers.find_template(conn, name, row.version)
         kept = await store.find_version(conn, name, row.version)
     assert template is not None
@@ -325,6 +327,7 @@ async def _rows(conn: Connection, names: list[str]) -> list[TemplateRow]:
     choices = sorted(await store.find_choices(conn, names, versions))
     numbers = await store.find_numbers(conn, [one.template for one in choices], [one.version for one in choices])
     standing = await handlers.whatsapp_standing(conn, choices)
+    paused = await pauses.find_paused(conn)
     rows = []
     for choice in choices:
         template = await handlers.find_template(conn, choice.template, choice.version)
@@ -337,6 +340,7 @@ async def _rows(conn: Connection, names: list[str]) -> list[TemplateRow]:
                 source="chosen" if choice.chosen else "release",
                 channels=_channels(template.sources),
                 whatsapp=standing.get(choice.template, {}),
+                paused=choice.template in paused,
             )
         )
     return rows
@@ -346,7 +350,7 @@ def _channels(sources: Any) -> list[str]:
     return ["email", *sorted({key.partition(".")[2] for key in sources if "." in key})]
 
 
-def _unused(newest: Version) -> TemplateRow:
+def _unused(newest: Version, *, paused: bool) -> TemplateRow:
     return TemplateRow(
         template=newest.template,
         version=newest.version,
@@ -354,6 +358,7 @@ def _unused(newest: Version) -> TemplateRow:
         source="unused",
         channels=_channels(newest.sources),
         whatsapp={},
+        paused=paused,
     )
 
 

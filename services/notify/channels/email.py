@@ -7,6 +7,7 @@ the time ran out, or the connection broke. That is `Ambiguous`; everything befor
 
 import asyncio
 import binascii
+import math
 import re
 import time
 from base64 import encodebytes
@@ -38,7 +39,7 @@ IDLE_SECONDS_MAX = 60.0
 
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 _URL = re.compile(r"https?://[!#-;=?-~]{1,900}")
-_FILE_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
+_FILE_NAME = re.compile(r"[A-Za-z0-9._() -]{1,100}")
 _CONTENT_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+(; [a-z]+=[A-Za-z0-9-]+)*")
 
 
@@ -221,12 +222,19 @@ class _SmtpLine:
             content = compose(letter, self._server)
         except (TypeError, ValueError):
             return Rejected("content-malformed", "defect")
+        if len(content) > self._size_max():
+            return Rejected("too-large")
         try:
             refusal = await self._envelope(letter.address, give_up_at)
             return await self._hand_over(content) if refusal is None else refusal
         except asyncio.CancelledError:
             self._smtp.close()
             raise
+
+    def _size_max(self) -> float:
+        """The largest message the server says it takes (RFC 1870); 0 and nothing mean that it does not say."""
+        told = self._smtp.esmtp_extensions.get("size", "")
+        return int(told) if told.isascii() and told.isdigit() and int(told) else math.inf
 
     async def _envelope(self, address: str, give_up_at: float) -> Outcome | None:
         """MAIL, RCPT, DATA. None when the server waits for the content; no content has left before that.
@@ -298,6 +306,8 @@ class _SmtpLine:
             await self._smtp.rset()
         except (aiosmtplib.SMTPException, OSError):
             self._smtp.close()
+        if _is_too_large(error):
+            return Rejected(code)
         if ours:
             return Deferred(code, "provider")
         return Rejected(code, _kind(error)) if error.code >= 500 else Deferred(code)
@@ -314,6 +324,14 @@ def _kind(error: aiosmtplib.SMTPResponseException) -> RejectionKind:
     if found[0].startswith("5.1.") or found[0] == "5.2.1":
         return "address"
     return "unreachable" if found[0] == "5.2.2" else "other"
+
+
+def _is_too_large(error: aiosmtplib.SMTPResponseException) -> bool:
+    """Whether it is the size of the message that is refused (RFC 3463: x.2.3, x.3.4); both are for good, whatever x is,
+    for a message does not get smaller.
+    """
+    found = _ENHANCED.match(error.message)
+    return found is not None and found[0].partition(".")[2] in ("2.3", "3.4")
 
 
 def _is_plain(address: str) -> bool:

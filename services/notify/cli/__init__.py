@@ -10,7 +10,7 @@ from services.notify.cli.templates import app as templates
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Messages to vendors: look up, send again, settle, pause; keys, broadcasts, subscribers.")
+app = typer.Typer()
 
 
 @app.callback(no_args_is_help=True)

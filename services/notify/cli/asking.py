@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 from uuid import uuid4
 
@@ -69,6 +70,14 @@ class Office:
         """Have something done, once."""
         return self._ask("POST", path, json=body, headers={"Idempotency-Key": str(uuid4())})
 
+    def post_file(self, path: str, file: Path) -> Any:
+        """Give the service a file, once."""
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            refuse(f"{file} cannot be read: {error.strerror}.")
+        return self._ask("POST", path, files={"file": (file.name, content)}, headers={"Idempotency-Key": str(uuid4())})
+
     def rows(self, path: str, limit: int, **query: Any) -> list[dict[str, Any]]:
         """The first rows of a long list, over as many pages as it takes."""
         found: list[dict[str, Any]] = []
@@ -129,6 +138,9 @@ def _lines(found: Any, depth: int) -> Iterator[str]:
             if isinstance(value, dict | list):
                 yield f"{indent}{name}:"
                 yield from _lines(value, depth + 1)
+            elif isinstance(value, str) and "\n" in value.strip("\n"):
+                yield f"{indent}{name}:"
+                yield from (f"{indent}  | {line}".rstrip() for line in value.strip("\n").split("\n"))
             else:
                 yield f"{indent}{name}: {_text(value)}"
     elif isinstance(found, list):

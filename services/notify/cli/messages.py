@@ -1,5 +1,6 @@
 """`lapak notify show | find | unknown | resend | settle | pause | resume | providers | figures | suppressions`."""
 
+import json
 from typing import Annotated, Any
 from urllib.parse import quote
 from uuid import UUID
@@ -28,9 +29,37 @@ What = Annotated[str, typer.Argument(metavar="WHAT", help="Name of a provider, o
 
 
 def show_message(message: Message, token: Token, url: Url = NOTIFY_URL, as_json: AsJson = False) -> None:
-    """A message's whole life: cause, plan, text, each attempt with what its provider reported."""
+    """A message's whole life: cause, plan, each attempt with the words that left and what its provider reported, its
+    events.
+    """
     with asking(url, token) as office:
-        show(office.get(f"/notifications/{message}"), as_json=as_json)
+        found = office.get(f"/notifications/{message}")
+    show(found if as_json else _readable(found), as_json=as_json)
+
+
+def _readable(found: dict[str, Any]) -> dict[str, Any]:
+    """A message as people read it: words once, where they left; the inbox's only where nothing else did; an event a
+    line.
+    """
+    attempts = []
+    seen: dict[str, int] = {}
+    for one in found.pop("attempt_list"):
+        words = one.pop("words")
+        first = seen.setdefault(json.dumps([one["channel"], words]), one["number"])
+        if words is not None:
+            one["words"] = words if first == one["number"] else f"as in attempt {first}"
+        attempts.append(one)
+    shown = {name: value for name, value in found.items() if name not in ("text", "told", "told_untraced")}
+    if not any("words" in one for one in attempts):
+        shown["text"] = found["text"]
+    shown["attempt_list"] = attempts
+    shown["told"] = [
+        " ".join(str(part) for part in (one["version"], one["type"], one["at"], one["channel"], one["reason"]) if part)
+        for one in found["told"]
+    ]
+    if found["told_untraced"]:
+        shown["told"].append(f"and {found['told_untraced']} of which only the number is kept")
+    return shown
 
 
 def find(

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from services.notify.cli.asking import NOTIFY_URL, AsJson, Token, Url, asking, refuse, say
+from services.notify.cli.asking import NOTIFY_URL, AsJson, Limit, Token, Url, asking, refuse, say, show_rows
 
 __all__ = ["app"]
 
@@ -90,11 +90,13 @@ def list_templates(token: Token, url: Url = NOTIFY_URL, as_json: AsJson = False)
     if as_json:
         typer.echo(json.dumps(rows))
         return
-    table = Table("template", "version", "number", "from", "channels", "WhatsApp")
+    table = Table("template", "version", "number", "from", "channels", "WhatsApp", "paused")
     for row in rows:
         standing = ", ".join(f"{language} {status}" for language, status in row["whatsapp"].items())
         number = "" if row["number"] is None else str(row["number"])
-        table.add_row(row["template"], row["version"], number, row["source"], " ".join(row["channels"]), standing)
+        paused = "paused" if row["paused"] else ""
+        channels = " ".join(row["channels"])
+        table.add_row(row["template"], row["version"], number, row["source"], channels, standing, paused)
     _print(table)
 
 
@@ -213,6 +215,65 @@ def activate(
     with asking(url, token) as office:
         active = office.post(f"{_path(name)}/versions/{quote(version, safe='')}/activate", {"reason": reason})
     console.print(f"{active['template']}: version {active['version']} (number {active['number']})", highlight=False)
+
+
+@app.command()
+def pause(
+    name: Name,
+    reason: Annotated[str, typer.Option(help="wrong-text, wrong-recipients, complaints, cost, test or other; kept.")],
+    token: Token,
+    url: Url = NOTIFY_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Let nothing of a template leave from now on: a wrong text. What is planned meanwhile waits too."""
+    with asking(url, token) as office:
+        found = office.post(f"{_path(name)}/pause", {"reason": reason})
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    say(f"{name} is paused: {found['held']} messages wait.")
+    if found["under_way"]:
+        say(f"{found['under_way']} were being handed over at this moment; they leave.")
+    if found["left_in_a_day"]:
+        say(f"{found['left_in_a_day']} of those planned in the last day have left (`find --template {name}`).")
+
+
+@app.command()
+def resume(
+    name: Name,
+    reason: Annotated[str, typer.Option(help="text-mended, settled, test or other; it is kept.")],
+    token: Token,
+    words: Annotated[
+        str,
+        typer.Option(
+            help="With which words what was held leaves: current (the version in use now) or planned (as it was)."
+        ),
+    ] = "current",
+    url: Url = NOTIFY_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Use a template again; what was held back leaves."""
+    with asking(url, token) as office:
+        found = office.post(f"{_path(name)}/resume", {"reason": reason, "words": words})
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    say(f"{name} is used again: {found['released']} messages go on.")
+
+
+@app.command()
+def pauses(
+    token: Token,
+    template: Annotated[str | None, typer.Option(help="Only of this template.")] = None,
+    limit: Limit = 50,
+    url: Url = NOTIFY_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Who paused and resumed templates, when and why."""
+    with asking(url, token) as office:
+        rows = office.rows("/template-pauses", limit, template=template)
+    columns = ("at", "template", "paused", "actor", "reason", "messages")
+    show_rows(rows, columns, as_json=as_json, nothing="No template was ever paused.")
 
 
 @app.command()

@@ -14,7 +14,7 @@ PURPOSE = "messages"
 
 
 async def remember_consents(
-    conn: Connection, received: Sequence[Received[ConsentGiven | ConsentWithdrawn]], _: datetime
+    conn: Connection, received: Sequence[Received[ConsentGiven | ConsentWithdrawn]], now: datetime
 ) -> None:
     """Consent to news; other purposes are no matter of ours."""
     said = [
@@ -23,7 +23,7 @@ async def remember_consents(
         if one.body.purpose == PURPOSE
     ]
     if said:
-        await wishes.remember_consents(conn, said)
+        await wishes.remember_consents(conn, said, now=now)
 
 
 ON_MANY: dict[type[Message], Many] = {ConsentGiven: remember_consents, ConsentWithdrawn: remember_consents}

@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from services.notify.handlers import erasures
-from services.notify.store.erasures import PEOPLE
-from shared import families
+from services.notify.handlers import changes, erasures
 from shared.consume import Many, Received
 from shared.db import Connection
 from shared.events.envelope import Message
@@ -15,12 +13,12 @@ from shared.events.vendor import VendorMerged, VendorUnmerged
 
 async def remember_merges(conn: Connection, received: Sequence[Received[VendorMerged]], now: datetime) -> None:
     """Registrations are one person."""
-    await families.remember_merges(conn, PEOPLE, [one.body for one in received])
+    await changes.remember_merges(conn, [one.body for one in received], now=now)
 
 
 async def forget_merges(conn: Connection, received: Sequence[Received[VendorUnmerged]], now: datetime) -> None:
     """They are not, after all."""
-    await families.part(conn, PEOPLE, {one.body.vendor_id for one in received})
+    await changes.forget_merges(conn, {one.body.vendor_id for one in received}, now=now)
 
 
 async def erase_vendors(conn: Connection, received: Sequence[Received[VendorErased]], now: datetime) -> None:

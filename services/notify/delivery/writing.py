@@ -1,15 +1,19 @@
 """Messages in words: written when they leave, in the version of their template that they were planned with."""
 
+import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TypeAlias
 from uuid import UUID
 
 from services.notify.channels import Letter, Provider
+from services.notify.domain.contents import Attachment
 from services.notify.domain.delivery import Rejected
 from services.notify.forms import one_line
+from services.notify.handlers.attachments import open_files
 from services.notify.handlers.queue import OFFICERS_WORDS, params_in_full
 from services.notify.rendering import Extras, FormMissing, Template, TemplateFault, compose, current_templates
-from services.notify.store import intents
+from services.notify.store import attachments, intents
 from services.notify.store.claims import Job
 from shared.clock import Clock
 from shared.crypto import Sealer
@@ -51,6 +55,14 @@ class Writer:
         address = provider.address(job.contact)
         if address is None:
             return Rejected("no-address")
+        extras = self._extras(job, provider.channel)
+        if job.files:
+            if provider.channel != "email":
+                return Rejected("files-need-email")
+            files = await self._files(job)
+            if len(files) < job.files:  # erased meanwhile: the words alone would say what is not so
+                return Rejected("files-gone")
+            extras = replace(extras, attachments=(*extras.attachments, *files))
         try:
             content = compose(
                 await self._template(job.template, job.template_version),
@@ -60,7 +72,7 @@ class Writer:
                 name=job.contact.name,
                 notification_id=job.id,
                 party=job.party,
-                extras=self._extras(job, provider.channel),
+                extras=extras,
             )
         except FormMissing:
             return Rejected("no-form")
@@ -76,6 +88,12 @@ class Writer:
             return job.params
         async with self._database.read() as conn:
             return await params_in_full(conn, self._sealer, job.template, job.params)
+
+    async def _files(self, job: Job) -> tuple[Attachment, ...]:
+        """The files that go along, as far as they are kept."""
+        async with self._database.read() as conn:
+            kept = await attachments.find_kept(conn, job.id)
+        return await asyncio.to_thread(open_files, kept, self._sealer)
 
     async def _template(self, name: str, version: str) -> Template:
         """The template at the version the message was planned with, which may be an older release's."""

@@ -232,7 +232,8 @@ def approve(one: Broadcast, command: ApproveBroadcast, *, by: str, now: datetime
         )
     if _same(by, one.submitted_by) or _same(by, one.drafted_by):
         raise SecondPersonNeeded(
-            "Who drafted or submitted it cannot approve it: somebody else of the area must look at it."
+            "Who drafted or submitted it cannot approve it: another officer of the area reads it (GET "
+            "/v1/broadcasts/{id}) and approves it, with a token of its own."
         )
     _require_time(one, now)
     return _begin(one, second_person=True, now=now)

@@ -20,6 +20,7 @@ __all__ = [
     "Known",
     "Level",
     "ProviderBudget",
+    "Refused",
     "Spent",
     "Taken",
     "Want",
@@ -88,6 +89,19 @@ class Spent(NamedTuple):
     provider: str
     address_key: bytes
     cost_millirupiah: int
+
+
+class Refused(NamedTuple):
+    """A message that a provider surely did not take. `reached_provider`: it may have counted the try. `asked_seconds`:
+    how long it asked us to leave this person alone. `lately`: what was put aside for this try still is.
+    """
+
+    notification_id: UUID
+    provider: str
+    address_key: bytes
+    reached_provider: bool = True
+    asked_seconds: float = 0.0
+    lately: bool = True
 
 
 @dataclass(frozen=True)

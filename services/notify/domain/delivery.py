@@ -76,6 +76,14 @@ NO_RECEIPT = "no-receipt"
 
 BY_HAND = "by-hand"
 
+BEFORE_CONTENT = "before-content"
+"""Codes of what ended before the message was handed over begin so."""
+
+OWN_REFUSALS = frozenset(
+    {"no-contact", "no-address", "no-form", "template-fault", "content-malformed", "address-malformed", "too-late"}
+)
+"""Codes of what we refused ourselves, before any provider heard of it."""
+
 NOT_NOW_SECONDS = 6 * 3600.0
 """A provider chose not to deliver for the moment (WhatsApp 131049): not to be repeated at once."""
 
@@ -209,6 +217,11 @@ def settle(
             return lose(one, code)
 
 
+def reached_provider(outcome: Rejected | Deferred) -> bool:
+    """Whether a provider may have counted a try that it did not take: not where it never heard of it."""
+    return outcome.code not in OWN_REFUSALS and not outcome.code.startswith(BEFORE_CONTENT)
+
+
 def has_outcome(one: Standing, outcome: Outcome) -> bool:
     """Whether this outcome of its last attempt still says something about a notification."""
     return one.state in ("sending", "unknown") or (one.state in TAKEN_AFTER_ALL and isinstance(outcome, Accepted))
@@ -313,11 +326,11 @@ def place_in_inbox(one: Standing) -> Settlement:
     return _told(one, "sent", *sent, channel="inbox")
 
 
-def cancel(one: Standing) -> Settlement:
-    """Its broadcast was stopped before it could leave."""
+def cancel(one: Standing, reason: str = "stopped") -> Settlement:
+    """It is not to leave any more: its broadcast was stopped, or for another reason."""
     if one.state not in UNSENT:
         raise ValueError(f"{one.state}: only a message that has not left is cancelled")
-    return _told(one, "cancelled", NotificationFailed(**_about(one), reason="stopped"), reason="stopped")
+    return _told(one, "cancelled", NotificationFailed(**_about(one), reason=reason), reason=reason)
 
 
 def expire(one: Standing) -> Settlement:

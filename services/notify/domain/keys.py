@@ -17,6 +17,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
+from services.notify.domain.attachments import FILES_MAX, AttachFile, AttachmentNeedsEmail, different_names
 from services.notify.domain.templates import TemplateName
 from services.notify.plans import Lane, Topic
 from shared.errors import Forbidden, NotFound, Refused
@@ -178,6 +179,9 @@ class SendMessage(BaseModel):
     channel: Outward | None = Field(default=None, description="Only by this one; none: as the recipient is reached")
     deadline: AwareDatetime | None = Field(default=None, description="Then it is worthless; 7 days at most")
     language: Literal["id", "en"] = Field(default="id", description="For an address; a vendor has one of its own")
+    attachments: Annotated[tuple[AttachFile, ...], different_names] = Field(
+        default=(), max_length=FILES_MAX, description="They make it an e-mail: it goes by no other channel"
+    )
 
 
 def check_deadline(wanted: datetime | None, now: datetime) -> datetime:
@@ -194,8 +198,15 @@ def check_deadline(wanted: datetime | None, now: datetime) -> datetime:
     return wanted
 
 
-def channel_of(recipient: Recipient, wanted: Outward | None) -> Outward | None:
-    """By which channel alone it goes; None: by those that reach the vendor. Raises `RecipientNotReached`."""
+def channel_of(recipient: Recipient, wanted: Outward | None, *, has_files: bool = False) -> Outward | None:
+    """By which channel alone it goes; None: by those that reach the vendor. What has files is an e-mail, lest its words
+    arrive without them. Raises `RecipientNotReached`, `AttachmentNeedsEmail`.
+    """
+    if has_files and (recipient.phone is not None or wanted not in (None, "email")):
+        raise AttachmentNeedsEmail(
+            "Files go along with e-mails only: write to a vendor or an e-mail address and leave channel out, or leave "
+            "attachments out."
+        )
     if recipient.email is not None and wanted not in (None, "email"):
         raise RecipientNotReached(f"An e-mail address is not reached by {wanted}; leave channel out, or give a phone.")
     if recipient.phone is not None and wanted == "email":
@@ -204,7 +215,7 @@ def channel_of(recipient: Recipient, wanted: Outward | None) -> Outward | None:
         return "email"
     if recipient.phone is not None:
         return wanted or "sms"
-    return wanted
+    return "email" if has_files else wanted
 
 
 class AddTeamAddress(BaseModel):

@@ -84,7 +84,8 @@ def require_resendable(state: State, *, again: bool, has_body: bool, resent: Col
         )
     if not has_body:
         raise ResendRefused(
-            "What this message was made of is removed, so it cannot be written again.", because="body-gone"
+            "What this message was made of is removed, and so is every file it had: it cannot be written again.",
+            because="body-gone",
         )
     if resent:
         raise ResendRefused(

@@ -62,7 +62,7 @@ class Rules:
 @dataclass(frozen=True)
 class Case:
     """A message to be routed. `route`: the channels it may still go by; None where none was chosen yet. `gathered`: its
-    digest's moment has come; `application_id`: what it is about, where it is about one.
+    digest's moment has come; `has_files`: files go along; `application_id`: what it is about, where it is about one.
     """
 
     id: UUID
@@ -78,6 +78,7 @@ class Case:
     deadline: datetime
     matters_by: datetime
     gathered: bool = False
+    has_files: bool = False
     application_id: UUID | None = None
 
     @property
@@ -148,7 +149,8 @@ def decide(case: Case, person: Person | None, rules: Rules, now: datetime) -> De
         one for one in wanted if one in person.reached and one not in person.unfit and _is_open(case, person, one)
     ]
     if not open_to:
-        return Inbox() if case.attempts == 0 else Refuse(_failure(case))
+        # the inbox shows words only: what has files did not arrive there
+        return Inbox() if case.attempts == 0 and not case.has_files else Refuse(_failure(case))
     if case.is_answer or person.wrote:
         return Queue(open_to[0], tuple(open_to[1:]))
     moment = _digest_moment(case, person, rules, now)

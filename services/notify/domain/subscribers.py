@@ -43,6 +43,8 @@ EventType: TypeAlias = Literal[
     "BroadcastCompleted",
     "SendingPaused",
     "SendingResumed",
+    "TemplatePaused",
+    "TemplateResumed",
 ]
 SubscriberState: TypeAlias = Literal["active", "paused", "removed"]
 

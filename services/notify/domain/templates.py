@@ -44,6 +44,7 @@ __all__ = [
     "PreviewWish",
     "SaveVersion",
     "TemplateFixed",
+    "TemplateFormMissing",
     "TemplateName",
     "TemplateNotFound",
     "TemplateNotSendable",
@@ -407,6 +408,13 @@ class TemplateNotSendable(Refused):
     """The template tells of an event; it is not for sending at will."""
 
     code = "template-not-sendable"
+
+
+class TemplateFormMissing(Refused):
+    """The template has no form for the only channel that the message may go by."""
+
+    code = "template-form-missing"
+    status = 422
 
 
 class VersionNotFound(NotFound):

@@ -20,6 +20,7 @@ from services.notify.domain.broadcasts import (
 )
 from services.notify.domain.templates import check_values
 from services.notify.handlers import forecasts, templates
+from services.notify.handlers.audiences import find_choice
 from services.notify.handlers.delivery import save_settlements
 from services.notify.handlers.forecasts import Means
 from services.notify.plans import Lane
@@ -73,11 +74,13 @@ async def _drafted(conn: Connection, command: DraftBroadcast, by: str, now: date
 
 
 async def foresee(
-    conn: Connection, command: DraftBroadcast, means: Means, *, now: datetime
+    conn: Connection, command: DraftBroadcast, means: Means, *, sealer: Sealer, now: datetime
 ) -> tuple[dict[str, int], forecasts.Foreseen]:
     """How many people a draft would reach by channel, and when; nothing is written."""
     one = await _drafted(conn, command, "", now)
-    counts = await audiences.count_people(conn, one, _channels(one, means))
+    version = (await templates.find_sendable(conn, one.template)).version
+    choice = await find_choice(conn, one, version, means.channels, sealer=sealer, now=now)
+    counts = await audiences.count_people(conn, one, choice)
     return counts, await _foreseen(conn, one, counts, means, now)
 
 
@@ -125,7 +128,9 @@ async def submit(conn: Connection, broadcast_id: UUID, actor: Actor, means: Mean
     sendable = await templates.find_sendable(conn, one.template)
     one = replace(one, params=check_values(sendable.parameters, one.params))
     await families.share_people(conn, PEOPLE)
-    counts, digest = await audiences.fix_people(conn, one, _channels(one, means))
+    assert actor.sealer is not None
+    choice = await find_choice(conn, one, sendable.version, means.channels, sealer=actor.sealer, now=now)
+    counts, digest = await audiences.fix_people(conn, one, choice)
     moved = domain.submit(
         one,
         template_version=sendable.version,
@@ -192,10 +197,6 @@ async def stop(
     cancelled = states.get("held", 0) + states.get("waiting_contact", 0) + unplanned
     moved = domain.stop(one, cancelled=cancelled, now=now)
     return await _keep(conn, moved, "stop", actor, command.reason, now)
-
-
-def _channels(one: Broadcast, means: Means) -> list[str]:
-    return [channel for channel in one.channels if channel in means.channels]
 
 
 async def _foreseen(

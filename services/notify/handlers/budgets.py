@@ -5,13 +5,25 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
 from services.notify.domain import budgets as domain
-from services.notify.domain.budgets import WINDOW, Known, Level, ProviderBudget, Spent, Taken, Want
+from services.notify.domain.budgets import WINDOW, Known, Level, ProviderBudget, Refused, Spent, Taken, Want
 from services.notify.plans import Lane
 from services.notify.store import budgets as store
 from shared.clock import JAKARTA, day_in_jakarta
 from shared.db import Connection
 
-__all__ = ["Look", "ProviderBudget", "Spent", "Taken", "Want", "book", "forget_old", "look", "take"]
+__all__ = [
+    "Look",
+    "ProviderBudget",
+    "Refused",
+    "Spent",
+    "Taken",
+    "Want",
+    "book",
+    "forget_old",
+    "give_back",
+    "look",
+    "take",
+]
 
 
 async def take(conn: Connection, provider: ProviderBudget, wants: Sequence[Want], *, now: datetime) -> Taken:
@@ -19,8 +31,8 @@ async def take(conn: Connection, provider: ProviderBudget, wants: Sequence[Want]
 
     In the claim's own transaction: rolled back, nothing was used. Others who claim for the portfolio wait until it
     ends, so it should end soon; whoever takes for several providers in one transaction takes in the order of their
-    `portfolio`. What was granted and never leaves is lost for the bucket, stands aside for some minutes (money), and
-    counts for a day (people): never too little is counted.
+    `portfolio`. What was granted and surely not taken is given back (`give_back`), but for the bucket; what was granted
+    and never tried stands aside for some minutes (money), and counts for a day (people): never too little is counted.
     """
     if not wants or not provider.limited:
         return Taken(frozenset(want.notification_id for want in wants), {}, {})
@@ -50,6 +62,17 @@ async def book(conn: Connection, spent: Sequence[Spent], now: datetime) -> None:
     """
     if spent:
         await store.save_spent(conn, spent, day_in_jakarta(now))
+
+
+async def give_back(conn: Connection, refused: Sequence[Refused]) -> None:
+    """Messages were surely not taken: their person may be written to again, soon if the provider heard of it and at
+    once if not; the money put aside for them is free; who was counted for one of them alone counts no more.
+
+    What a claim holds at this moment is passed over and lapses by itself: so this waits for nobody.
+    """
+    if refused:
+        await store.free_recent(conn, [one for one in refused if one.lately])
+        await store.free_people(conn, refused)
 
 
 async def forget_old(conn: Connection, *, now: datetime) -> int:

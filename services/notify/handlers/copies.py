@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from services.notify.store import copies, intents
+from services.notify.handlers.changes import follow_cards
+from services.notify.store import changes, copies, intents
 from services.notify.store.erasures import PEOPLE
 from shared import families
 from shared.db import Connection
@@ -15,10 +16,14 @@ from shared.events.vendor import ContactCard, VendorMoved, VendorRegistered
 async def remember_contacts(
     conn: Connection, cards: Sequence[ContactCard | OrganisationCard], *, now: datetime
 ) -> None:
-    """Keep the cards, and queue the messages that waited for them."""
+    """Keep the cards, queue the messages that waited for them, and let what was on its way by an older card go by
+    these.
+    """
     await families.share_people(conn, PEOPLE)
     last = {UUID(card.subject): card for card in cards}
+    news = await changes.find_card_changes(conn, last)
     await copies.save_contacts(conn, list(last.values()), now)
+    await follow_cards(conn, news, now=now)
     await intents.release_waiting(conn, list(last))
 
 

@@ -22,9 +22,9 @@ from services.notify.domain.delivery import (
 )
 from services.notify.domain.reports import AccountAlert, RejectionKind
 from services.notify.domain.wishes import SuppressionReason
-from services.notify.handlers import budgets, digested, providers, wishes
-from services.notify.handlers.budgets import Spent
-from services.notify.store import delivery
+from services.notify.handlers import budgets, changes, digested, providers, wishes
+from services.notify.handlers.budgets import Refused, Spent
+from services.notify.store import delivery, pauses
 from services.notify.store.delivery import Ended, Question, Start
 from shared.db import Connection
 from shared.events.notify import Channel
@@ -66,13 +66,28 @@ async def end_attempts(
     by_attempt = {end.attempt_id: end for end in ends}
     standings = await delivery.lock_attempted(conn, list({end.notification_id for end in by_attempt.values()}))
     accepted = await delivery.end_attempts(conn, [_ended(end) for end in by_attempt.values()], now)
-    settlements = []
+    settlements, refused = [], []
     for one, attempt_id in standings:
         end = None if attempt_id is None else by_attempt.get(attempt_id)
         if end is not None and domain.has_outcome(one, end.outcome):
             settlements.append(domain.settle(one, end.outcome, chance=chance(), now=now, elsewhere=end.elsewhere))
+            refused += _refused(end, lately=one.state == "sending")
+    lapsed = await delivery.find_lapsed(conn, [one.notification_id for one in refused]) if refused else set()
     await save_settlements(conn, settlements, now)
     await _follow_up(list(by_attempt.values()), accepted, conn, now)
+    await budgets.give_back(
+        conn, [one._replace(lately=one.lately and one.notification_id not in lapsed) for one in refused]
+    )
+
+
+def _refused(end: End, *, lately: bool) -> list[Refused]:
+    """What an attempt gives back, if it surely was not taken."""
+    match end.outcome:
+        case Rejected() | Deferred() as outcome if end.address_key is not None:
+            asked = outcome.seconds if isinstance(outcome, Deferred) and outcome.scope == "recipient" else None
+            reached = domain.reached_provider(outcome)
+            return [Refused(end.notification_id, end.provider, end.address_key, reached, asked or 0.0, lately)]
+    return []
 
 
 async def _follow_up(ends: Sequence[End], accepted: set[UUID], conn: Connection, now: datetime) -> None:
@@ -184,6 +199,10 @@ async def save_settlements(conn: Connection, settlements: Sequence[Settlement], 
     if not settlements:
         return
     await delivery.save_settlements(conn, settlements, now)
+    if retried := [one.id for one in settlements if one.state == "retry"]:
+        await pauses.hold_again(conn, retried)
+    if back := [one.id for one in settlements if one.state in ("retry", "planned")]:
+        await changes.heed_marks(conn, back, now=now)
     facts = [
         Fact(event, one.version - len(one.events) + number)
         for one in settlements

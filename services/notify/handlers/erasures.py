@@ -3,15 +3,18 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
 from services.notify.domain import delivery as domain
+from services.notify.handlers.changes import ROUTE_ANEW, take_apart
 from services.notify.handlers.delivery import save_settlements
-from services.notify.store import delivery, erasures
+from services.notify.store import changes, delivery, erasures
 from services.notify.store.erasures import PEOPLE
 from shared import families
 from shared.db import Connection
 from shared.events.rights import NotifyDataErased, VendorErased
 from shared.outbox import Fact, record
+from shared.timers import set_timer
 
 
 async def erase_vendors(conn: Connection, events: Sequence[VendorErased], *, now: datetime) -> None:
@@ -20,6 +23,7 @@ async def erase_vendors(conn: Connection, events: Sequence[VendorErased], *, now
     """
     fresh = await families.add_erased(conn, PEOPLE, events, now=now)
     vendor_ids = [event.vendor_id for event in fresh]
+    await _stop_digests(conn, vendor_ids, now)
     unsent = await delivery.lock_unsent(conn, vendor_ids)
     await save_settlements(conn, [domain.drop(one) for one in unsent], now)
     merged = await families.part(conn, PEOPLE, vendor_ids)
@@ -36,3 +40,17 @@ async def erase_vendors(conn: Connection, events: Sequence[VendorErased], *, now
         )
         receipts.append(Fact(receipt, 1))
     await record(conn, receipts, now=now)
+
+
+async def _stop_digests(conn: Connection, vendor_ids: Sequence[UUID], now: datetime) -> None:
+    """No digest tells another id of the person what was for these, and none that did keeps their words. Locks all of
+    their messages.
+    """
+    digests = await changes.lock_everything(conn, vendor_ids)
+    if not digests:
+        return
+    await changes.mark(conn, digests)
+    if not await take_apart(conn, vendor_ids, now=now):
+        for vendor_id in vendor_ids:
+            await set_timer(conn, ROUTE_ANEW, str(vendor_id), now)
+    await changes.remove_words(conn, digests)

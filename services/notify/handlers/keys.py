@@ -1,10 +1,12 @@
 """Keys of other systems, and the messages they ask for. The edge owns the transaction."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple, cast
 from uuid import UUID
 
 from services.notify.domain import keys as domain
+from services.notify.domain.attachments import AttachmentNeedsEmail
 from services.notify.domain.keys import (
     AddTeamAddress,
     CreateKey,
@@ -22,10 +24,11 @@ from services.notify.domain.people import Contact
 from services.notify.domain.routing import address_key, addresses
 from services.notify.domain.templates import check_values
 from services.notify.domain.wishes import VendorNotKnown
-from services.notify.handlers.templates import find_sendable
+from services.notify.handlers.templates import find_sendable, require_form
 from services.notify.plans import Topic
+from services.notify.store import attachments, lookups, wishes
 from services.notify.store import keys as store
-from services.notify.store import lookups, wishes
+from services.notify.store.attachments import SealedFile
 from services.notify.store.erasures import PEOPLE
 from services.notify.store.keys import Message
 from shared import families
@@ -90,14 +93,23 @@ class Sent(NamedTuple):
     new: bool
 
 
-async def send(conn: Connection, key: Key, command: SendMessage, *, sealer: Sealer, now: datetime) -> Sent:
-    """Write the intent of a message; the same reference is answered with the same message. Raises `TemplateNotFound`,
-    `TemplateNotSendable`, `ParametersWrong`, `DeadlineWrong`, `RecipientNotReached`, `NotOnTeam`, `VendorNotKnown`,
-    `ReferenceReused`.
+async def send(
+    conn: Connection,
+    key: Key,
+    command: SendMessage,
+    *,
+    files: Sequence[SealedFile] = (),
+    sealer: Sealer,
+    now: datetime,
+) -> Sent:
+    """Write the intent of a message; the same reference is answered with the same message. `files`: the command's
+    attachments, read and sealed. Raises `AttachmentNeedsEmail`, `TemplateNotFound`,
+    `TemplateNotSendable`, `TemplateFormMissing`, `ParametersWrong`, `DeadlineWrong`, `RecipientNotReached`,
+    `NotOnTeam`, `VendorNotKnown`, `ReferenceReused`.
     """
     notification_id = new_id()
     if command.reference is not None:
-        fingerprint = sealer.blind_index(command.model_dump_json())
+        fingerprint = sealer.blind_index(_asked_for(command, files))
         sent = await store.add_reference(conn, key.key_id, command.reference, notification_id, fingerprint)
         if sent is not None:
             if sent.fingerprint != fingerprint:
@@ -107,12 +119,16 @@ async def send(conn: Connection, key: Key, command: SendMessage, *, sealer: Seal
                 )
             return Sent(sent.notification_id, new=False)
     deadline = domain.check_deadline(command.deadline, now)
-    channel = domain.channel_of(command.recipient, command.channel)
+    channel = domain.channel_of(command.recipient, command.channel, has_files=bool(files))
     sendable = await find_sendable(conn, command.template)
+    if channel is not None:
+        await require_form(conn, sendable, channel)
     params = check_values(sendable.parameters, command.params)
     await families.share_people(conn, PEOPLE)
     if command.recipient.vendor_id is not None:
         vendor_id = command.recipient.vendor_id
+        if files:
+            await _require_email(conn, vendor_id)
         route = await _ways_to(conn, key, vendor_id, channel, sealer)
     else:
         vendor_id = await _guest(conn, key, command, channel, sealer=sealer, now=now)
@@ -130,9 +146,33 @@ async def send(conn: Connection, key: Key, command: SendMessage, *, sealer: Seal
         deadline,
         str(key.key_id),
         current_traceparent(),
+        len(files),
     )
     await store.add_message(conn, message, now)
+    if files:
+        await attachments.add_files(conn, notification_id, files)
     return Sent(notification_id, new=True)
+
+
+def _asked_for(command: SendMessage, files: Sequence[SealedFile]) -> str:
+    """What was asked for as one text; files count by name and content. Without files it reads as it always did, so that
+    references which were used before there were files still fit.
+    """
+    text = command.model_dump_json(exclude={"attachments"})
+    return text + "".join(
+        f"|{one.name}:{file.sha256.hex()}" for one, file in zip(command.attachments, files, strict=True)
+    )
+
+
+async def _require_email(conn: Connection, vendor_id: UUID) -> None:
+    """Refuse files to a vendor whose card is here and names no e-mail address."""
+    contact = await lookups.find_contact(conn, vendor_id)
+    if contact is not None and contact.email is None:
+        raise AttachmentNeedsEmail(
+            "This vendor has no e-mail address, and files go along with e-mails only; leave attachments out, and let "
+            "the words say where the document is to be had.",
+            vendor_id=str(vendor_id),
+        )
 
 
 async def _ways_to(

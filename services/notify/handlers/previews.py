@@ -1,6 +1,5 @@
 """Trying a template: how a message of it would look, on a channel, in a language."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -100,7 +99,7 @@ def preview(template: Template, kinds: Mapping[str, str] | None, wish: PreviewWi
         case WhatsAppTemplate():
             form = whatsapp_form_of(template, wish.language)
             return {
-                "text": re.sub(r"\{\{(\d+)\}\}", lambda place: content.parameters[int(place[1]) - 1], form.body),
+                "text": form.words(content.parameters),
                 "whatsapp_name": content.name,
                 "category": content.category,
                 "body": form.body,

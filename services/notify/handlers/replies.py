@@ -16,6 +16,7 @@ from services.notify.domain.reports import Reply
 from services.notify.domain.routing import address_key, normalised
 from services.notify.domain.standings import ApplicationStanding
 from services.notify.handlers import wishes
+from services.notify.handlers.changes import ROUTE_ANEW
 from services.notify.handlers.templates import choose_versions
 from services.notify.plans import Lane
 from services.notify.store import replies as store
@@ -282,7 +283,7 @@ async def _stop_or_start(
     else:
         changed = await wishes.resume_channel(conn, writers[0], reply.channel, sender.key, by="reply", now=now)
     for other in writers[1:] if changed else ():
-        await set_timer(conn, wishes.ROUTE_ANEW, str(other), now)
+        await set_timer(conn, ROUTE_ANEW, str(other), now)
     say = Say("reply-stopped" if intent == "stop" else "reply-started", {"channel": reply.channel})
     return Taken(intent, sender.people[0], None, say if changed or intent == "start" else None)
 

@@ -5,6 +5,8 @@ from uuid import UUID
 
 from services.notify.domain.delivery import NotificationNotFound
 from services.notify.domain.resends import ResendNotification, ResendRefused, deadline_of, require_resendable
+from services.notify.handlers.attachments import copy_files
+from services.notify.store import attachments
 from services.notify.store import resends as store
 from services.notify.store.erasures import PEOPLE
 from shared import families
@@ -32,8 +34,17 @@ async def resend(
     require_resendable(
         row["state"], again=command.again, has_body=row["has_body"], resent=() if resent is None else (resent,)
     )
+    files = await attachments.find_kept(conn, notification_id) if row["files"] else []
+    if len(files) < row["files"]:
+        raise ResendRefused(
+            "The files that went along with this message are removed, and its words alone would not say what is so; "
+            "have it sent anew by whoever has the files.",
+            because="files-gone",
+        )
     deadline = deadline_of(command.deadline, row["deadline"], now)
     fresh = new_id()
     sealed = sealer.seal(command.reason.encode(), fresh.bytes)
     await store.add_resend(conn, fresh, notification_id, deadline, by=by, reason_sealed=sealed, now=now)
+    if files:
+        await copy_files(conn, files, fresh, sealer)
     return fresh

@@ -15,6 +15,7 @@ from services.notify.domain.templates import (
     Fault,
     Parameter,
     TemplateFixed,
+    TemplateFormMissing,
     TemplateNotFound,
     TemplateNotSendable,
     TemplateRefused,
@@ -23,12 +24,21 @@ from services.notify.domain.templates import (
     parameters_of_event,
     plan_of,
 )
+from services.notify.domain.wishes import OUTWARD
 from services.notify.plans import PLANS, Lane
-from services.notify.rendering import FormMissing, Template, TemplateFault, release_templates, whatsapp_form_of
+from services.notify.rendering import (
+    FormMissing,
+    Template,
+    TemplateFault,
+    form_key,
+    release_templates,
+    whatsapp_form_of,
+)
 from services.notify.store import templates as store
 from services.notify.store.templates import Choice, Version, WhatsAppName
 from services.notify.wording import LANGUAGES
 from shared.db import Connection
+from shared.events.notify import Channel
 from shared.ids import new_id
 from shared.telemetry import get_logger
 
@@ -46,6 +56,7 @@ __all__ = [
     "keep_release",
     "note_verdicts",
     "parameters_of",
+    "require_form",
     "save_version",
     "want_current_forms",
     "whatsapp_standing",
@@ -54,6 +65,8 @@ __all__ = [
 TEMPLATES_KNOWN_MAX = 512
 APPROVED = frozenset({"approved", "reinstated", "flagged"})
 """Statuses at Meta with which a template may be sent (a flagged one may, until it is disabled)."""
+
+FORM_NAMES: Mapping[Channel, str] = {"whatsapp": "WhatsApp", "sms": "SMS", "email": "e-mail"}
 
 _LANES = {plan.template: plan.lane for plan in PLANS.values()}
 _known: OrderedDict[tuple[str, str], Template] = OrderedDict()
@@ -127,8 +140,10 @@ async def find_sendable(conn: Connection, name: str) -> Sendable:
     if not name.startswith(BROADCAST_PREFIX):
         if name in release_templates():
             raise TemplateNotSendable(
-                f"{name} tells of an event and goes out by itself; to write to many, use a template whose name begins "
-                f"with {BROADCAST_PREFIX}."
+                f"template: {name} tells of an event and goes out by itself when that happens. What is sent at will, "
+                f"with a key or to many, uses a template whose name begins with {BROADCAST_PREFIX}: GET /v1/templates "
+                f"lists them, an operator makes one (`lapak notify templates save {BROADCAST_PREFIX}...`).",
+                template=name,
             )
         raise _not_found(name)
     choices = await store.find_choices(conn, [name], [None])
@@ -136,6 +151,27 @@ async def find_sendable(conn: Connection, name: str) -> Sendable:
     if found is None:
         raise _not_found(name)
     return Sendable(name, found.version, declared(found.parameters or {}))
+
+
+async def require_form(conn: Connection, sendable: Sendable, channel: Channel) -> None:
+    """Refuse what may go by this channel alone where the template has no form for it. Raises `TemplateFormMissing`."""
+    template = await find_template(conn, sendable.template, sendable.version)
+    if template is None or form_key(LANGUAGES[0], channel) in template.sources:
+        return
+    has = [one for one in OUTWARD if form_key(LANGUAGES[0], one) in template.sources]
+    ways = {
+        "whatsapp": "name `channel: whatsapp`",
+        "sms": "name `channel: sms`",
+        "email": "send it to an e-mail address",
+    }
+    raise TemplateFormMissing(
+        f"template: {template.name} has no form for {FORM_NAMES[channel]}, by which this message would go. It has one "
+        f"for {' and '.join(FORM_NAMES[one] for one in has)}: {', or '.join(ways[one] for one in has)}; or use another "
+        "template (GET /v1/templates shows the channels of each), or have an operator save a version with this form.",
+        template=template.name,
+        missing=channel,
+        has=has,
+    )
 
 
 def _not_found(name: str) -> TemplateNotFound:

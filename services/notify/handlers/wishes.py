@@ -1,13 +1,13 @@
 """What people want to hear: wishes, stops, consent, addresses that are not written to.
 
-A wish holds for what waits already: the person's messages that have not begun to leave are routed anew in the same
-transaction. One that was being routed at that very moment may have missed it, so a timer looks once more.
+A wish holds for what waits already: the person's messages that have not begun to leave are decided anew in the same
+transaction (`changes`).
 
 Locks are taken in one order: the people of this service (shared), the person, its messages by their ids, its wishes.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from services.notify.domain import wishes as domain
@@ -28,8 +28,9 @@ from services.notify.domain.wishes import (
     Wish,
     Wishes,
 )
+from services.notify.handlers.changes import reconsider
 from services.notify.plans import TOPICS, Topic
-from services.notify.store import lookups, routing
+from services.notify.store import changes, lookups
 from services.notify.store import wishes as store
 from services.notify.store.erasures import PEOPLE
 from services.notify.store.wishes import Address, Said
@@ -38,11 +39,6 @@ from shared.crypto import Sealer
 from shared.db import Connection
 from shared.events.notify import Channel, MessagesResumed, MessagesStopped
 from shared.outbox import Fact, record
-from shared.timers import set_timer
-
-ROUTE_ANEW = "wishes.route-anew"
-
-AGAIN = timedelta(seconds=1)
 
 LEADS_NOWHERE: tuple[SuppressionReason, ...] = ("unreachable", "invalid")
 
@@ -89,7 +85,7 @@ async def _change(
     actor: str | None = None,
     because: str | None = None,
 ) -> Wishes:
-    members, open_ids = await _hold(conn, vendor_id)
+    members, locked = await _hold(conn, vendor_id)
     before = (await store.find_wishes(conn, {vendor_id: members})).get(vendor_id, NO_WISHES)
     news = domain.changed(before, wishes)
     preferences = {
@@ -103,7 +99,7 @@ async def _change(
         await store.save_preferences(conn, vendor_id, set(preferences), preferences, now)
     await store.add_change(conn, vendor_id, by, actor, because, now)
     await _tell(conn, vendor_id, domain.changes_told(news), by, now)
-    await _route_anew(conn, vendor_id, open_ids, now)
+    await reconsider(conn, members, locked, now=now, often="digest" in preferences)
     return (await store.find_wishes(conn, {vendor_id: members})).get(vendor_id, NO_WISHES)
 
 
@@ -124,9 +120,18 @@ async def has_consented(conn: Connection, vendor_id: UUID) -> bool:
     return vendor_id in await store.find_consented(conn, members)
 
 
-async def remember_consents(conn: Connection, said: Sequence[Said]) -> None:
-    """The registry tells who consented to news, and who no longer does."""
+async def remember_consents(conn: Connection, said: Sequence[Said], *, now: datetime) -> None:
+    """The registry tells who consented to news, and who no longer does: to them what waits does not leave."""
+    withdrawn = [one.vendor_id for one in said if not one.given]
+    if not withdrawn:
+        await store.save_consents(conn, said)
+        return
+    # not shared: the same transaction may come to merge or erase
+    await families.lock_people(conn, PEOPLE)
+    members = {one for ids in (await store.find_members(conn, withdrawn)).values() for one in ids}
+    locked = await changes.lock_messages(conn, members)
     await store.save_consents(conn, said)
+    await reconsider(conn, members, locked, now=now)
 
 
 # --- a channel as a whole
@@ -139,13 +144,13 @@ async def stop_channel(
 
     What must be told goes by other channels from now on.
     """
-    _, open_ids = await _hold(conn, vendor_id)
+    members, locked = await _hold(conn, vendor_id)
     address = Address(channel, key)
     if "stopped" in (await store.find_suppressed(conn, [address], now)).get(address, ()):
         return False
     await suppress(conn, channel, key, "stopped", evidence=evidence, now=now)
     await _tell(conn, vendor_id, [Told(True, _outward(channel), None)], by, now)
-    await _route_anew(conn, vendor_id, open_ids, now)
+    await reconsider(conn, members, locked, now=now)
     return True
 
 
@@ -156,14 +161,14 @@ async def resume_channel(
 
     Only the person's own stop is lifted: an address that leads nowhere still does.
     """
-    _, open_ids = await _hold(conn, vendor_id)
+    members, locked = await _hold(conn, vendor_id)
     lifted = await store.lift_suppressions(
         conn, [Address(channel, key)], "stopped", by=by, because="asked-by-person", now=now
     )
     if not lifted:
         return False
     await _tell(conn, vendor_id, [Told(False, _outward(channel), None)], by, now)
-    await _route_anew(conn, vendor_id, open_ids, now)
+    await reconsider(conn, members, locked, now=now)
     return True
 
 
@@ -208,9 +213,9 @@ async def suppress_by_hand(
     key = address_key(sealer.blind_index, command.channel, address)
     if command.vendor_id is None:
         return await suppress(conn, command.channel, key, command.reason, evidence=f"by {by}", now=now)
-    _, open_ids = await _hold(conn, command.vendor_id)
+    members, locked = await _hold(conn, command.vendor_id)
     suppression_id = await suppress(conn, command.channel, key, command.reason, evidence=f"by {by}", now=now)
-    await _route_anew(conn, command.vendor_id, open_ids, now)
+    await reconsider(conn, members, locked, now=now)
     return suppression_id
 
 
@@ -237,21 +242,7 @@ async def find_closed(conn: Connection, vendor_id: UUID, *, sealer: Sealer, now:
     return {channel: sorted(found.get(address, ())) for channel, address in keys.items()}
 
 
-# --- what waits already
-
-
-async def route_anew(conn: Connection, key: str, now: datetime) -> None:
-    """Timer: what a person's messages missed of its last word. What somebody holds is looked at a little later."""
-    members = await store.find_members(conn, [UUID(key)])
-    ids, is_all = await routing.lock_open(conn, members[UUID(key)], patiently=False)
-    await routing.route_anew(conn, ids)
-    if not is_all:
-        await set_timer(conn, ROUTE_ANEW, key, now + AGAIN)
-
-
-async def _route_anew(conn: Connection, vendor_id: UUID, open_ids: Sequence[UUID], now: datetime) -> None:
-    await routing.route_anew(conn, open_ids)
-    await set_timer(conn, ROUTE_ANEW, str(vendor_id), now)
+# --- means
 
 
 async def _hold(conn: Connection, vendor_id: UUID) -> tuple[list[UUID], list[UUID]]:
@@ -260,8 +251,7 @@ async def _hold(conn: Connection, vendor_id: UUID) -> tuple[list[UUID], list[UUI
     await _require_known(conn, vendor_id)
     members = (await store.find_members(conn, [vendor_id]))[vendor_id]
     await store.lock_person(conn, members)
-    open_ids, _ = await routing.lock_open(conn, members, patiently=True)
-    return members, open_ids
+    return members, await changes.lock_messages(conn, members)
 
 
 async def _require_known(conn: Connection, vendor_id: UUID) -> None:

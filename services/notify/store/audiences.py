@@ -1,11 +1,13 @@
 """Whom broadcasts are for, and their messages: planned in the order of people's ids, held back, let go on."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 from services.notify.domain.broadcasts import Broadcast
+from services.notify.domain.people import Contact
 from shared.db import Connection
 
 
@@ -36,8 +38,27 @@ async def count_listed(conn: Connection, broadcast_id: UUID) -> int:
     return count
 
 
-# Each person once, under the id that has a card, best the one that stands for the person; with the channel it will most
-# likely go by. News: who consented, by the last word over all ids of the person; of two of one moment the refusal.
+Cards: TypeAlias = Sequence[tuple[UUID, Contact]]
+"""Vendors and where they are reached, without their names."""
+
+CARDS_AT_ONCE = 10_000
+
+
+class Choice(NamedTuple):
+    """By what a channel is chosen for each person. `order`: the channels, the first to be tried first; `by_own_order`:
+    unless the person prefers another order. `unfit`: languages and channels that have no form; `closed`: vendors and
+    channels on which they are not written to.
+    """
+
+    order: Sequence[str]
+    by_own_order: bool
+    unfit: Sequence[tuple[str, str]] = ()
+    closed: Sequence[tuple[UUID, str]] = ()
+
+
+# Each person once, under the id that has a card, best the one that stands for the person; with the channel that the
+# router would choose now, the inbox where there is none. News: who consented, by the last word over all ids of the
+# person; of two of one moment the refusal.
 PEOPLE = """
 WITH said AS (
     SELECT DISTINCT ON (person_id) person_id, given FROM (
@@ -46,12 +67,32 @@ WITH said AS (
     ) AS words ORDER BY person_id, said_at DESC, given
 ),
 unwanted AS (
-    SELECT coalesce(f.person_id, w.vendor_id) AS person_id, array_agg(w.channel) AS channels
-    FROM wish AS w LEFT JOIN family AS f ON f.vendor_id = w.vendor_id
-    WHERE w.topic = $3 AND NOT w.wanted GROUP BY 1
+    SELECT person_id, array_agg(channel) AS channels FROM (
+        SELECT DISTINCT ON (person_id, channel) person_id, channel, wanted FROM (
+            SELECT coalesce(f.person_id, w.vendor_id) AS person_id, w.channel, w.wanted, w.said_at
+            FROM wish AS w LEFT JOIN family AS f ON f.vendor_id = w.vendor_id WHERE w.topic = $3
+        ) AS words ORDER BY person_id, channel, said_at DESC, wanted
+    ) AS last WHERE NOT wanted GROUP BY person_id
+),
+preferred AS (
+    SELECT DISTINCT ON (person_id) person_id, channels FROM (
+        SELECT coalesce(f.person_id, p.vendor_id) AS person_id, p.channels, p.channels_said_at
+        FROM preference AS p LEFT JOIN family AS f ON f.vendor_id = p.vendor_id
+        WHERE $8::bool AND p.channels_said_at IS NOT NULL
+    ) AS words ORDER BY person_id, channels_said_at DESC
+),
+spoken AS (
+    SELECT DISTINCT ON (person_id) person_id, language FROM (
+        SELECT coalesce(f.person_id, p.vendor_id) AS person_id, p.language, p.language_said_at
+        FROM preference AS p LEFT JOIN family AS f ON f.vendor_id = p.vendor_id WHERE p.language_said_at IS NOT NULL
+    ) AS words ORDER BY person_id, language_said_at DESC
+),
+closed AS (
+    SELECT vendor_id, array_agg(channel) AS channels
+    FROM unnest($9::uuid[], $10::text[]) AS c (vendor_id, channel) GROUP BY vendor_id
 ),
 homes AS (
-    SELECT v.vendor_id, coalesce(f.person_id, v.vendor_id) AS person_id, c.phone, c.email,
+    SELECT v.vendor_id, coalesce(f.person_id, v.vendor_id) AS person_id, c.phone, c.email, c.language,
         c.vendor_id IS NOT NULL AS carded
     FROM vendor AS v
     LEFT JOIN family AS f ON f.vendor_id = v.vendor_id
@@ -68,17 +109,21 @@ homes AS (
         AND NOT EXISTS (SELECT FROM erased_vendor AS e WHERE e.vendor_id = v.vendor_id)
 ),
 persons AS (
-    SELECT DISTINCT ON (person_id) person_id, vendor_id, phone, email
+    SELECT DISTINCT ON (person_id) person_id, vendor_id, phone, email, language
     FROM homes ORDER BY person_id, carded DESC, vendor_id <> person_id, vendor_id
 ),
 ways AS (
-    SELECT p.vendor_id, CASE
-        WHEN 'whatsapp' = ANY($6::text[]) AND p.phone IS NOT NULL AND NOT 'whatsapp' = ANY(coalesce(u.channels, '{}'))
-            THEN 'whatsapp'
-        WHEN 'email' = ANY($6) AND p.email IS NOT NULL AND NOT 'email' = ANY(coalesce(u.channels, '{}')) THEN 'email'
-        WHEN 'sms' = ANY($6) AND p.phone IS NOT NULL AND NOT 'sms' = ANY(coalesce(u.channels, '{}')) THEN 'sms'
-        ELSE 'inbox' END AS channel
+    SELECT p.vendor_id, coalesce((
+        SELECT way.channel FROM unnest($6::text[]) WITH ORDINALITY AS way (channel, place)
+        WHERE CASE way.channel WHEN 'email' THEN p.email ELSE p.phone END <> ''
+            AND way.channel <> ALL (coalesce(u.channels, '{}')) AND way.channel <> ALL (coalesce(x.channels, '{}'))
+            AND coalesce(s.language, p.language) || ':' || way.channel <> ALL ($11::text[])
+        ORDER BY coalesce(array_position(o.channels, way.channel), 99), way.place LIMIT 1
+    ), 'inbox') AS channel
     FROM persons AS p LEFT JOIN unwanted AS u ON u.person_id = p.person_id
+    LEFT JOIN preferred AS o ON o.person_id = p.person_id
+    LEFT JOIN spoken AS s ON s.person_id = p.person_id
+    LEFT JOIN closed AS x ON x.vendor_id = p.vendor_id
     WHERE $3 <> 'news' OR EXISTS (SELECT FROM said WHERE said.person_id = p.person_id AND said.given)
 ),
 fixed AS (
@@ -89,15 +134,15 @@ SELECT channel, count(*) AS n FROM ways GROUP BY channel ORDER BY channel
 """
 
 
-async def count_people(conn: Connection, one: Broadcast, channels: Sequence[str]) -> dict[str, int]:
-    """How many people it would be for, by the channel that each will most likely get it by."""
-    return await _people(conn, one, channels, fix=False)
+async def count_people(conn: Connection, one: Broadcast, choice: Choice) -> dict[str, int]:
+    """How many people it would be for, by the channel that the router would choose for each now."""
+    return await _people(conn, one, choice, fix=False)
 
 
-async def fix_people(conn: Connection, one: Broadcast, channels: Sequence[str]) -> tuple[dict[str, int], str]:
+async def fix_people(conn: Connection, one: Broadcast, choice: Choice) -> tuple[dict[str, int], str]:
     """Write down who it is for, from now on: how many by channel, and the sha256 of their sorted ids, a line each."""
     await drop_people(conn, one.broadcast_id)
-    counts = await _people(conn, one, channels, fix=True)
+    counts = await _people(conn, one, choice, fix=True)
     await conn.execute(
         "INSERT INTO broadcast_way (broadcast_id, channel, recipients) "
         "SELECT $1, channel, recipients FROM unnest($2::text[], $3::int[]) AS w (channel, recipients)",
@@ -113,11 +158,36 @@ async def fix_people(conn: Connection, one: Broadcast, channels: Sequence[str]) 
     return counts, digest
 
 
-async def _people(conn: Connection, one: Broadcast, channels: Sequence[str], *, fix: bool) -> dict[str, int]:
+async def _people(conn: Connection, one: Broadcast, choice: Choice, *, fix: bool) -> dict[str, int]:
     rows = await conn.fetch(
-        PEOPLE, one.broadcast_id, one.areas, one.topic, one.by_list, one.language, list(channels), fix
+        PEOPLE,
+        one.broadcast_id,
+        one.areas,
+        one.topic,
+        one.by_list,
+        one.language,
+        choice.order,
+        fix,
+        choice.by_own_order,
+        [vendor_id for vendor_id, _ in choice.closed],
+        [channel for _, channel in choice.closed],
+        [f"{language}:{channel}" for language, channel in choice.unfit],
     )
     return {row["channel"]: row["n"] for row in rows}
+
+
+async def read_cards(conn: Connection, one: Broadcast) -> AsyncIterator[Cards]:
+    """The cards of who lives in its areas, many at a time; in a transaction."""
+    cursor = await conn.cursor(
+        "SELECT v.vendor_id, c.phone, c.email FROM vendor AS v JOIN contact AS c ON c.vendor_id = v.vendor_id "
+        "WHERE EXISTS (SELECT FROM unnest($1::text[]) AS a (code) "
+        "WHERE v.kelurahan = a.code OR starts_with(v.kelurahan, a.code || '.')) "
+        "AND ($2::text IS NULL OR c.language = $2)",
+        one.areas,
+        one.language,
+    )
+    while rows := await cursor.fetch(CARDS_AT_ONCE):
+        yield [(row["vendor_id"], Contact("", row["phone"], row["email"], "")) for row in rows]
 
 
 async def drop_people(conn: Connection, broadcast_id: UUID) -> None:

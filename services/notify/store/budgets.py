@@ -4,11 +4,20 @@ Two clocks: the bucket and the time between two messages to one person run on th
 day and money spent on a day are business moments.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from services.notify.domain.budgets import HELD_SECONDS, PAIR_FLIGHT_SECONDS, Granting, ProviderBudget, Spent
+from services.notify.domain.budgets import (
+    HELD_SECONDS,
+    PAIR_FLIGHT_SECONDS,
+    Granting,
+    ProviderBudget,
+    Refused,
+    Spent,
+    Want,
+)
 from shared.db import Connection
 
 EXPIRED_ROWS_MAX = 1_000
@@ -99,21 +108,52 @@ async def save_grants(
             budget.provider,
             granting.tokens,
         )
-    if removed or granting.newly_counted:
-        await conn.execute(
-            "WITH counted AS (INSERT INTO budget_recipient (portfolio, address_key, counted_at) "
-            "SELECT $1, address_key, $3 FROM unnest($2::bytea[]) AS new (address_key) "
-            "ON CONFLICT (portfolio, address_key) DO UPDATE SET counted_at = excluded.counted_at "
-            "RETURNING (xmax = 0) AS fresh) "
-            "UPDATE budget_portfolio SET recipients = recipients - $4 + (SELECT count(*) FROM counted WHERE fresh) "
-            "WHERE portfolio = $1",
-            budget.portfolio,
-            list(granting.newly_counted),
-            now,
-            removed,
-        )
+    people = [want for want in granting.granted if want.opens_conversation] if budget.tier is not None else []
+    if removed or people:
+        await _save_people(conn, budget.portfolio, people, granting.newly_counted, removed, now)
     if granting.granted and (budget.pair_seconds or budget.daily_millirupiah is not None):
         await _save_recent(conn, budget, [want.address_key for want in granting.granted])
+
+
+async def _save_people(
+    conn: Connection,
+    portfolio: str,
+    wants: Sequence[Want],
+    newly_counted: frozenset[bytes],
+    removed: int,
+    now: datetime,
+) -> None:
+    """Count who is written to anew, each for the message that it was counted for; whoever counts already counts for
+    good, even if that message was given back at this very moment.
+    """
+    first = {want.address_key: want.notification_id for want in reversed(wants) if want.address_key in newly_counted}
+    times = Counter(want.address_key for want in wants)
+    if removed or first:
+        await conn.execute(
+            "WITH counted AS (INSERT INTO budget_recipient (portfolio, address_key, counted_at, counted_for, again) "
+            "SELECT $1, address_key, $3, counted_for, again FROM unnest($2::bytea[], $5::uuid[], $6::boolean[]) "
+            "AS new (address_key, counted_for, again) "
+            "ON CONFLICT (portfolio, address_key) DO UPDATE SET counted_at = excluded.counted_at, "
+            "counted_for = excluded.counted_for, again = excluded.again RETURNING (xmax = 0) AS fresh) "
+            "UPDATE budget_portfolio SET recipients = recipients - $4 + (SELECT count(*) FROM counted WHERE fresh) "
+            "WHERE portfolio = $1",
+            portfolio,
+            list(first),
+            now,
+            removed,
+            list(first.values()),
+            [times[key] > 1 for key in first],
+        )
+    known = list(times.keys() - first.keys())
+    if known:
+        await conn.execute(
+            "UPDATE budget_recipient SET again = true, "
+            "counted_at = CASE WHEN counted_at = '-infinity' THEN $3 ELSE counted_at END "
+            "WHERE portfolio = $1 AND address_key = ANY($2::bytea[]) AND NOT again",
+            portfolio,
+            known,
+            now,
+        )
 
 
 async def _save_recent(conn: Connection, budget: ProviderBudget, address_keys: Sequence[bytes]) -> None:
@@ -174,6 +214,47 @@ async def save_spent(conn: Connection, spent: Sequence[Spent], today: date) -> N
         [one.provider for one in spent],
         [one.cost_millirupiah for one in spent],
         today,
+    )
+
+
+async def free_recent(conn: Connection, refused: Sequence[Refused]) -> None:
+    """Let go of what was put aside for these tries. Where no other message to the person is on its way, the next may
+    follow: at once, or after the pair's time if the provider may have counted the try.
+
+    A row that somebody holds is passed over: it lapses by itself.
+    """
+    await conn.execute(
+        "WITH heard AS (SELECT provider, address_key, count(*) AS messages, bool_or(reached) AS reached, "
+        "max(asked) AS asked FROM unnest($1::text[], $2::bytea[], $3::boolean[], $4::float8[]) "
+        "AS s (provider, address_key, reached, asked) GROUP BY provider, address_key), "
+        "mine AS (SELECT r.provider, r.address_key, h.messages, statement_timestamp() + make_interval(secs => "
+        "greatest(h.asked, CASE WHEN h.reached THEN r.pair_seconds ELSE 0 END)) AS free_at FROM budget_recent AS r "
+        "JOIN heard AS h USING (provider, address_key) FOR UPDATE OF r SKIP LOCKED) "
+        "UPDATE budget_recent AS r SET "
+        "free_at = CASE WHEN r.messages <= m.messages THEN least(r.free_at, m.free_at) ELSE r.free_at END, "
+        "held_millirupiah = CASE WHEN r.messages <= m.messages THEN 0 "
+        "ELSE r.held_millirupiah * (r.messages - m.messages) / r.messages END, "
+        "messages = greatest(0, r.messages - m.messages) "
+        "FROM mine AS m WHERE r.provider = m.provider AND r.address_key = m.address_key",
+        [one.provider for one in refused],
+        [one.address_key for one in refused],
+        [one.reached_provider for one in refused],
+        [one.asked_seconds for one in refused],
+    )
+
+
+async def free_people(conn: Connection, refused: Sequence[Refused]) -> None:
+    """Let people who were counted for these messages, and for no other, count no more: the next claim of the portfolio
+    removes them, and whoever is about to write to one counts it again. A row that a claim holds stays as it is.
+    """
+    await conn.execute(
+        "UPDATE budget_recipient AS r SET counted_at = '-infinity' WHERE (r.portfolio, r.address_key) IN ("
+        "SELECT p.portfolio, p.address_key FROM unnest($1::uuid[], $2::bytea[]) AS g (notification_id, address_key) "
+        "CROSS JOIN budget_portfolio AS b JOIN budget_recipient AS p "
+        "ON p.portfolio = b.portfolio AND p.address_key = g.address_key AND p.counted_for = g.notification_id "
+        "WHERE NOT p.again FOR UPDATE OF p SKIP LOCKED)",
+        [one.notification_id for one in refused],
+        [one.address_key for one in refused],
     )
 
 

@@ -14,7 +14,7 @@ from shared.events.notify import Channel
 
 class Job(NamedTuple):
     """A claimed notification with what is needed to write and send it. `contact` is None after an erasure; `party`: the
-    mentor or provider it tells of; `language`: the one it is written in.
+    mentor or provider it tells of; `language`: the one it is written in; `files`: how many go along.
     """
 
     id: UUID
@@ -32,6 +32,7 @@ class Job(NamedTuple):
     language: str | None
     contact: Contact | None
     party: Contact | None
+    files: int = 0
 
 
 CLAIM_DUE = """
@@ -47,7 +48,7 @@ UPDATE notification n SET claim = $1, due_at = clock_timestamp() + make_interval
 FROM picked LEFT JOIN contact ON contact.vendor_id = picked.vendor_id
 LEFT JOIN contact AS party ON party.vendor_id = picked.party_id WHERE n.id = picked.id
 RETURNING n.id, n.vendor_id, n.lane, n.topic, n.must, n.template, n.template_version, n.params, n.cause_at, n.deadline,
-    n.traceparent, n.language AS wanted_language, contact.name, contact.phone, contact.email, contact.language,
+    n.traceparent, n.files, n.language AS wanted_language, contact.name, contact.phone, contact.email, contact.language,
     party.name AS party_name, party.phone AS party_phone, party.email AS party_email, party.language AS party_language
 """
 
@@ -96,6 +97,7 @@ async def claim_due(
             language=row["wanted_language"] or row["language"],
             contact=_contact(row, ""),
             party=_contact(row, "party_"),
+            files=row["files"],
         )
         for row in rows
     ]

@@ -78,6 +78,14 @@ async def lock_attempted(conn: Connection, ids: Sequence[UUID]) -> list[tuple[St
     return [(standing(row), row["attempt_id"]) for row in rows]
 
 
+async def find_lapsed(conn: Connection, ids: Sequence[UUID]) -> set[UUID]:
+    """Those of these notifications, which are locked, whose attempt outlived its lease."""
+    rows = await conn.fetch(
+        "SELECT id FROM notification WHERE id = ANY($1::uuid[]) AND due_at <= statement_timestamp()", ids
+    )
+    return {row["id"] for row in rows}
+
+
 async def lock_lost(conn: Connection, limit: int) -> list[Standing]:
     """Lock notifications whose attempt outlived its lease: whoever made it is gone, or slower than it may be."""
     rows = await conn.fetch(

@@ -67,6 +67,11 @@ async def erase_vendor(conn: Connection, vendor_id: UUID, *, now: datetime) -> C
             "WHERE vendor_id = $1 AND (params <> '{}' OR params_sha256 IS NOT NULL OR language IS NOT NULL)",
             vendor_id,
         ),
+        "attached_files": await conn.execute(
+            "DELETE FROM attachment USING notification AS n WHERE n.id = attachment.notification_id "
+            "AND n.vendor_id = $1 AND n.files > 0",
+            vendor_id,
+        ),
         "resend_reasons": await conn.execute(
             "UPDATE resend SET reason_sealed = NULL FROM notification AS n WHERE n.id = resend.notification_id "
             "AND n.vendor_id = $1 AND resend.reason_sealed IS NOT NULL",
@@ -83,6 +88,11 @@ async def erase_vendor(conn: Connection, vendor_id: UUID, *, now: datetime) -> C
             vendor_id,
         ),
     }
+    await conn.execute(  # an address that is remembered without its person
+        "UPDATE budget_recipient SET counted_for = NULL "
+        "WHERE counted_for IN (SELECT id FROM notification WHERE vendor_id = $1)",
+        vendor_id,
+    )
     kept = await conn.fetchrow(
         "SELECT (SELECT count(*) FROM notification WHERE vendor_id = $1) AS messages, "
         "(SELECT count(*) FROM reply WHERE vendor_id = $1) AS replies, "

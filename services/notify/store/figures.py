@@ -117,20 +117,21 @@ async def find_figures(
 
 async def empty_settled(conn: Connection, before: datetime, now: datetime, limit: int) -> int:
     """Remove what messages were made of that were settled before then and cannot leave any more: their deadline is
-    past. What stays is a hash of it. How many.
+    past. What stays is a hash of it, and of each file its size and hash. How many.
     """
-    return _count(
-        await conn.execute(
-            "UPDATE notification SET params_sha256 = sha256(convert_to(params::text, 'UTF8')), params = '{}', "
-            "language = NULL, bodies_gone_at = $2 WHERE id IN ("
-            "SELECT id FROM notification WHERE bodies_gone_at IS NULL AND settled_at < $1 AND deadline < $2 AND state "
-            "IN ('sent', 'delivered', 'rejected', 'expired', 'digested', 'cancelled', 'unknown') "
-            "ORDER BY settled_at LIMIT $3 FOR UPDATE SKIP LOCKED)",
-            before,
-            now,
-            limit,
-        )
+    emptied: int = await conn.fetchval(
+        "WITH emptied AS (UPDATE notification SET params_sha256 = sha256(convert_to(params::text, 'UTF8')), "
+        "params = '{}', language = NULL, bodies_gone_at = $2 WHERE id IN ("
+        "SELECT id FROM notification WHERE bodies_gone_at IS NULL AND settled_at < $1 AND deadline < $2 AND state "
+        "IN ('sent', 'delivered', 'rejected', 'expired', 'digested', 'cancelled', 'unknown') "
+        "ORDER BY settled_at LIMIT $3 FOR UPDATE SKIP LOCKED) RETURNING id, files), "
+        "files AS (UPDATE attachment SET name_sealed = NULL, content_sealed = NULL "
+        "WHERE notification_id IN (SELECT id FROM emptied WHERE files > 0)) SELECT count(*) FROM emptied",
+        before,
+        now,
+        limit,
     )
+    return emptied
 
 
 async def remove_reasons(conn: Connection, before: datetime) -> int:
@@ -165,6 +166,7 @@ async def remove_counted(conn: Connection, before: datetime, limit: int) -> int:
         "parts AS (DELETE FROM message_parts WHERE attempt_id IN (SELECT id FROM attempts)), "
         "tries AS (DELETE FROM attempt WHERE notification_id IN (SELECT id FROM gone)), "
         "resends AS (DELETE FROM resend WHERE notification_id IN (SELECT id FROM gone)), "
+        "files AS (DELETE FROM attachment WHERE notification_id IN (SELECT id FROM gone)), "
         "keys AS (DELETE FROM key_message WHERE notification_id IN (SELECT id FROM gone)), "
         "messages AS (DELETE FROM notification WHERE id IN (SELECT id FROM gone) RETURNING id) "
         "SELECT count(*) FROM messages",

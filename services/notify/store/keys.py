@@ -121,15 +121,16 @@ class Message(NamedTuple):
     deadline: datetime
     asked_by: str
     traceparent: str | None = None
+    files: int = 0
 
 
 async def add_message(conn: Connection, one: Message, now: datetime) -> None:
     """Write an intent: planned, or waiting for the vendor's contact card. Its cause is that it was asked for."""
     await conn.execute(
         "INSERT INTO notification (id, event_id, template, vendor_id, template_version, params, lane, state, deadline, "
-        "cause_at, planned_at, topic, mode, route, asked_by, traceparent) "
+        "cause_at, planned_at, topic, mode, route, asked_by, traceparent, files) "
         "SELECT $1, $1, $2, $3, $4, $5, $6, CASE WHEN EXISTS (SELECT FROM contact WHERE vendor_id = $3) "
-        "THEN 'planned' ELSE 'waiting_contact' END, $7, $8, $8, $9, $10, $11::text[], $12, $13",
+        "THEN 'planned' ELSE 'waiting_contact' END, $7, $8, $8, $9, $10, $11::text[], $12, $13, $14",
         one.notification_id,
         one.template,
         one.vendor_id,
@@ -143,6 +144,7 @@ async def add_message(conn: Connection, one: Message, now: datetime) -> None:
         one.route,
         one.asked_by,
         one.traceparent,
+        one.files,
     )
 
 

@@ -45,14 +45,26 @@ async def measure_providers(conn: Connection) -> list[Standing]:
     return [Standing(row["provider"], row["paused"], row["share_percent"], row["open"]) for row in rows]
 
 
-async def count_open(conn: Connection) -> tuple[int, int, int]:
+class Open(NamedTuple):
     """Messages of which nobody knows whether they left; replies that wait for an officer; events that subscribers are
-    owed.
+    owed; messages held back; templates that are paused.
     """
+
+    unknown: int
+    replies: int
+    webhooks: int
+    held: int
+    templates: int
+
+
+async def count_open(conn: Connection) -> Open:
+    """What waits for somebody."""
     row = await conn.fetchrow(
         "SELECT (SELECT count(*) FROM notification WHERE state = 'unknown') AS unknown, "
         "(SELECT count(*) FROM reply WHERE state = 'open') AS replies, "
-        "(SELECT count(*) FROM webhook_delivery WHERE state = 'due') AS webhooks"
+        "(SELECT count(*) FROM webhook_delivery WHERE state = 'due') AS webhooks, "
+        "(SELECT count(*) FROM notification WHERE state = 'held') AS held, "
+        "(SELECT count(*) FROM template_standing WHERE paused) AS templates"
     )
     assert row is not None
-    return row["unknown"], row["replies"], row["webhooks"]
+    return Open(*row)

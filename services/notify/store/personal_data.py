@@ -62,6 +62,16 @@ SECTIONS = {
         WHERE n.vendor_id = ANY($1::uuid[]) ORDER BY a.notification_id, a.number
         """,
     ),
+    "attached_files": Section(
+        "Berkas yang dilampirkan pada pesan itu; berkasnya sendiri disimpan tujuh hari.",
+        "Files that went along with them; the files themselves are kept for seven days.",
+        """
+        SELECT a.notification_id, a.attachment_id, a.number, a.name_sealed, a.size,
+            encode(a.sha256, 'hex') AS sha256, a.content_sealed IS NOT NULL AS kept
+        FROM attachment AS a JOIN notification AS n ON n.id = a.notification_id
+        WHERE n.vendor_id = ANY($1::uuid[]) AND n.files > 0 ORDER BY a.notification_id, a.number
+        """,
+    ),
     "sent_again": Section(
         "Pesan yang dikirim ulang kepada Anda oleh petugas.",
         "Messages that an operator sent to you again.",

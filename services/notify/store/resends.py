@@ -20,7 +20,7 @@ SEALED_REASONS = SealedColumn(
 async def lock_resent(conn: Connection, notification_id: UUID) -> dict[str, Any] | None:
     """Lock a message that is to be sent again."""
     row = await conn.fetchrow(
-        "SELECT n.id, n.vendor_id, n.state, n.mode, n.deadline, n.bodies_gone_at IS NULL AS has_body, "
+        "SELECT n.id, n.vendor_id, n.state, n.mode, n.deadline, n.files, n.bodies_gone_at IS NULL AS has_body, "
         "EXISTS (SELECT FROM erased_vendor AS e WHERE e.vendor_id = n.vendor_id) AS erased "
         "FROM notification AS n WHERE n.id = $1 FOR UPDATE OF n",
         notification_id,
@@ -44,13 +44,16 @@ async def add_resend(
     reason_sealed: bytes,
     now: datetime,
 ) -> None:
-    """Write the intent of the same message anew, with a cause of its own, to be routed anew."""
+    """Write the intent of the same message anew, with a cause of its own, to be routed anew; what has files stays an
+    e-mail.
+    """
     await conn.execute(
         "WITH again AS (INSERT INTO notification (id, event_id, template, vendor_id, template_version, params, lane, "
-        "state, deadline, cause_at, planned_at, traceparent, topic, must, mode, route, asked_by, resend_of) "
+        "state, deadline, cause_at, planned_at, traceparent, topic, must, mode, route, asked_by, resend_of, files) "
         "SELECT $2, $2, template, vendor_id, template_version, params, lane, "
         "CASE WHEN EXISTS (SELECT FROM contact AS c WHERE c.vendor_id = n.vendor_id) THEN 'planned' "
-        "ELSE 'waiting_contact' END, $3, $4, $4, traceparent, topic, must, mode, NULL, asked_by, n.id "
+        "ELSE 'waiting_contact' END, $3, $4, $4, traceparent, topic, must, mode, "
+        "CASE WHEN files > 0 THEN ARRAY['email'] END, asked_by, n.id, files "
         "FROM notification AS n WHERE id = $1 RETURNING id) "
         "INSERT INTO resend (notification_id, by, reason_sealed, at) SELECT id, $5, $6, $4 FROM again",
         notification_id,

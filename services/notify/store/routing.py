@@ -55,15 +55,15 @@ class Delay(NamedTuple):
 PLANNED = """
 SELECT n.id, n.event_id, n.vendor_id, n.template, n.template_version, n.lane, n.state, n.version, n.attempts, n.channel,
     n.route, n.deadline, n.reason, n.sent_at, n.delivered_at, n.read_at, n.silent, n.topic, n.must, n.digest, n.mode,
-    n.broadcast_id, CASE WHEN n.lane = 0 OR n.template = ANY($2) THEN n.params END AS params, c.name, c.phone, c.email,
-    c.language
+    n.broadcast_id, CASE WHEN n.lane = 0 OR n.template = ANY($2) THEN n.params END AS params, n.files, c.name, c.phone,
+    c.email, c.language
 FROM notification AS n LEFT JOIN contact AS c ON c.vendor_id = n.vendor_id
 WHERE n.state = 'planned' ORDER BY n.lane, n.id LIMIT $1 FOR UPDATE OF n SKIP LOCKED
 """
 WAITING = """
 SELECT n.id, n.event_id, n.vendor_id, n.template, n.template_version, n.lane, n.state, n.version, n.attempts, n.channel,
     n.route, n.deadline, n.reason, n.sent_at, n.delivered_at, n.read_at, n.silent, n.topic, n.must, n.digest, n.mode,
-    n.broadcast_id, n.params, n.not_before, n.cause_at, n.traceparent, c.name, c.phone, c.email, c.language
+    n.files, n.broadcast_id, n.params, n.not_before, n.cause_at, n.traceparent, c.name, c.phone, c.email, c.language
 FROM notification AS n LEFT JOIN contact AS c ON c.vendor_id = n.vendor_id
 WHERE n.vendor_id = ANY($1::uuid[]) AND n.state = 'deferred' AND n.reason = 'digest' AND n.not_before <= $2
 ORDER BY n.id FOR UPDATE OF n SKIP LOCKED
@@ -129,18 +129,10 @@ async def hold(conn: Connection, notification_ids: Sequence[UUID]) -> None:
     await conn.execute("UPDATE notification SET state = 'held' WHERE id = ANY($1::uuid[])", notification_ids)
 
 
-async def lock_open(conn: Connection, vendor_ids: Sequence[UUID], *, patiently: bool) -> tuple[list[UUID], bool]:
-    """Lock what has a way or a moment but has not begun to leave, in the order of ids; whether that is all.
-
-    `patiently`: who holds one is waited for; else it is passed over.
+async def lock_open(conn: Connection, vendor_ids: Sequence[UUID]) -> tuple[list[UUID], bool]:
+    """Lock what has a way or a moment but has not begun to leave, in the order of ids; whether that is all: what
+    somebody else holds is passed over.
     """
-    if patiently:
-        rows = await conn.fetch(
-            "SELECT id FROM notification WHERE vendor_id = ANY($1::uuid[]) "
-            "AND state IN ('planned', 'deferred', 'queued', 'retry') ORDER BY id FOR UPDATE",
-            vendor_ids,
-        )
-        return [row["id"] for row in rows], True
     there = await conn.fetchval(
         "SELECT count(*) FROM notification WHERE vendor_id = ANY($1::uuid[]) "
         "AND state IN ('planned', 'deferred', 'queued', 'retry')",
@@ -154,8 +146,11 @@ async def lock_open(conn: Connection, vendor_ids: Sequence[UUID], *, patiently: 
     return [row["id"] for row in rows], len(rows) >= there
 
 
-async def route_anew(conn: Connection, notification_ids: Sequence[UUID]) -> int:
-    """Have these messages, which are locked, routed anew; how many. Whoever claimed one finds it gone.
+async def route_anew(
+    conn: Connection, notification_ids: Sequence[UUID], *, digests_after: datetime | None = None
+) -> int:
+    """Have these messages, which are locked, routed anew; how many. Whoever claimed one finds it gone. What waits for a
+    digest is decided when that is gathered; `digests_after`: but what waits for one after this moment.
 
     What failed on another channel keeps to those it had left, and so does what came with a route of its own (answers,
     broadcasts, digests, what a key asked for).
@@ -167,8 +162,10 @@ async def route_anew(conn: Connection, notification_ids: Sequence[UUID]) -> int:
             "AND NOT starts_with(template, 'reply-') THEN NULL "
             "WHEN state IN ('queued', 'retry') THEN array_prepend(channel, route) ELSE route END, "
             "channel = CASE WHEN attempts = 0 THEN NULL ELSE channel END "
-            "WHERE id = ANY($1::uuid[]) AND state IN ('deferred', 'queued', 'retry')",
+            "WHERE id = ANY($1::uuid[]) AND state IN ('deferred', 'queued', 'retry') "
+            "AND (state <> 'deferred' OR reason <> 'digest' OR not_before > $2)",
             notification_ids,
+            digests_after,
         )
     )
 
@@ -190,6 +187,7 @@ def _planned(row: asyncpg.Record, now: datetime) -> Planned:
         deadline=row["deadline"],
         matters_by=matters_by(lane, row["deadline"], params if isinstance(params, Mapping) else {}, now),
         gathered=row["state"] == "deferred",
+        has_files=row["files"] > 0,
         application_id=None if about is None else UUID(about),
     )
     contact = None

@@ -280,6 +280,19 @@ async def find_suppressed(
     return found
 
 
+async def find_suppressed_keys(
+    conn: Connection, channels: Collection[str], now: datetime
+) -> dict[Channel, frozenset[bytes]]:
+    """All addresses that are not written to, by channel."""
+    rows = await conn.fetch(
+        "SELECT channel, array_agg(address_key) AS keys FROM suppression WHERE lifted_at IS NULL "
+        "AND (until IS NULL OR until > $2) AND channel = ANY($1::text[]) GROUP BY channel",
+        list(channels),
+        now,
+    )
+    return {row["channel"]: frozenset(row["keys"]) for row in rows}
+
+
 async def list_suppressions(
     conn: Connection,
     *,
