@@ -74,7 +74,7 @@ check: setup  ## Lint, format, types, import contracts, event contracts
 bench: setup  ## Measure: throughput, latency, allocation
 	@$(BIN)/python -m tests.bench
 
-chaos: setup  ## Kill services and servers under load for minutes, account for every event (CHAOS="--seed 7" repeats)
+chaos: setup  ## Kill services and servers under load for minutes, account for every event and message (CHAOS="--seed 7" repeats)
 	@$(BIN)/python -m tests.chaos $(CHAOS)
 
 lock: setup  ## Resolve the requirements anew (after a change in pyproject.toml)

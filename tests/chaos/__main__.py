@@ -138,7 +138,8 @@ def _figures(outcome: Outcome) -> Mapping[str, str]:
         "  from outside": f"{outcome.kills[OUTSIDE]}",
         "duplicates in the log, each refused": f"{sum(outcome.duplicates.values()):,}",
         "requests asked again": f"{outcome.load['requests asked again']:,}",
-        "messages of unknown fate, listed": f"{outcome.unknown:,} of {outcome.load['messages']:,}",
+        "messages of unknown fate, listed": f"{len(outcome.unknown):,} of {outcome.load['messages']:,}",
+        **{what: f"{count:,}" for what, count in sorted(outcome.ways.items())},
         "lost": f"{lost}",
         "disordered or a gap": f"{faults['disordered']}",
         "doubled": f"{doubled}",
@@ -155,6 +156,7 @@ def _report(outcome: Outcome) -> dict[str, Any]:
         "faults": outcome.faults(),
         "services": SERVICES,
         "findings": [finding._asdict() for finding in outcome.findings],
+        "unknown": [one._asdict() for one in outcome.unknown],
     }
 
 

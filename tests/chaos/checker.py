@@ -7,8 +7,9 @@ the rules (who copies what, which event makes which message) by itself. Every fa
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+from tests.chaos import books
 from tests.chaos.evidence import (
     BAZAAR,
     COMMANDS,
@@ -21,23 +22,10 @@ from tests.chaos.evidence import (
     Evidence,
     Record,
 )
+from tests.chaos.findings import FAULTS, Finding, Firsts, Key
 
-__all__ = ["FAULTS", "Finding", "count_duplicates", "count_events", "judge"]
+__all__ = ["FAULTS", "Finding", "count_duplicates", "count_events", "first_appearances", "judge"]
 
-FAULTS = (
-    "unreadable",
-    "lost",
-    "without cause",
-    "doubled",
-    "disordered",
-    "effect lost",
-    "effect doubled",
-    "effect wrong",
-    "not told",
-    "told twice",
-    "left over",
-    "answer",
-)
 INTRODUCTORY_COURSE = "dasar-kewirausahaan"
 MESSAGES: Mapping[str, str] = {
     "VendorRegistered": "welcome",
@@ -94,23 +82,6 @@ MESSAGES: Mapping[str, str] = {
     "SalesQueried": "sales-queried",
 }
 """Event -> the template of the message that each of it makes."""
-
-Key = tuple[str, str]
-Firsts = dict[Key, list[Record]]
-"""(topic, key) -> the first appearance of each of its events, in the order of the log."""
-
-
-class Finding(NamedTuple):
-    """A fault: what sort, of which event (topic, key, version), and what was found where."""
-
-    fault: str
-    topic: str
-    key: str
-    mark: str
-    detail: str
-
-    def __str__(self) -> str:
-        return f"{self.fault}: {self.topic} {self.key} {self.mark}: {self.detail}"
 
 
 def judge(evidence: Evidence) -> list[Finding]:
@@ -192,6 +163,12 @@ def _versions(evidence: Evidence) -> dict[Key, int]:
     """(topic, key) -> how many events its aggregate says it has had."""
     tables = evidence.tables
     said: dict[Key, int] = {(VENDOR, command): 1 for command in evidence.ledger.refused}
+    said |= {(NOTIFY, row["reply_id"]): 1 for row in tables.get("notify.reply", ())}
+    said |= {
+        (BAZAAR, row["command_id"]): 1
+        for row in tables.get("notify.offer_answer", ())
+        if row["outcome"] not in (None, "done", "superseded")
+    }
     for row in tables.get("vendor.vendor", ()):
         said[VENDOR, row["vendor_id"]] = row["version"]
         said[CONTACT, row["vendor_id"]] = row["card_version"]
@@ -358,7 +335,7 @@ def _invitations(evidence: Evidence, firsts: Firsts) -> Iterator[Finding]:
 
 
 def _messages(evidence: Evidence, firsts: Firsts) -> Iterator[Finding]:
-    """Each event that makes a message made one; each was handed over at most once; what is said to be sent was."""
+    """Each event that makes a message made one, and so did nothing else but a person's answer."""
     if "notify" not in evidence.services:
         return
     wanted = {
@@ -374,23 +351,12 @@ def _messages(evidence: Evidence, firsts: Firsts) -> Iterator[Finding]:
             fault = "effect doubled" if planned[event, template] else "effect lost"
             detail = f"{planned[event, template]} messages {template} of the event at {record.place}"
             yield Finding(fault, record.topic, record.key, record.mark, detail)
-    handed_over = Counter(mail.notification for mail in evidence.mailbox)
+    replies = {row["reply_id"] for row in evidence.tables.get("notify.reply", ())}
     for row in rows:
-        place = (NOTIFY, row["id"], row["template"])
-        times, state = handed_over.pop(row["id"], 0), row["state"]
-        if (row["event_id"], row["template"]) not in wanted:
+        answers = row["event_id"] in replies and row["template"].startswith(books.ECHO)
+        if (row["event_id"], row["template"]) not in wanted and not answers:
+            place = (NOTIFY, row["id"], row["template"])
             yield Finding("effect wrong", *place, f"its event {row['event_id']} is not in the log")
-        if times > 1:
-            yield Finding("told twice", *place, f"{times} messages in the mailbox")
-        if state in ("sent", "unknown"):
-            if state == "sent" and not times:
-                yield Finding("not told", *place, "said to be sent, and not in the mailbox")
-        elif state in ("rejected", "expired"):
-            yield Finding("not told", *place, f"{state}: {row['reason']}")
-        else:
-            yield Finding("left over", *place, f"still {state}")
-    for notification, times in handed_over.items():
-        yield Finding("told twice", NOTIFY, notification, "", f"{times} messages in the mailbox, no notification")
 
 
 # --- what must not be left
@@ -417,5 +383,6 @@ CHECKS: tuple[Callable[[Evidence, Firsts], Iterator[Finding]], ...] = (
     _copies,
     _invitations,
     _messages,
+    *books.CHECKS,
     _left_over,
 )

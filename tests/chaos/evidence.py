@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 __all__ = [
     "BAZAAR",
     "BAZAAR_COMMANDS",
+    "COMMANDS",
     "CONTACT",
     "LISTENS",
     "NOTIFY",
@@ -23,10 +24,12 @@ __all__ = [
     "TRAINING",
     "VENDOR",
     "VENDOR_COMMANDS",
+    "Entry",
     "Evidence",
     "Ledger",
     "Mail",
     "Record",
+    "Report",
     "Row",
     "gather",
     "last_mail",
@@ -79,8 +82,12 @@ TABLES: Mapping[str, Mapping[str, str]] = {
     },
     "notify": {
         "contact": "SELECT vendor_id::text, name, phone, email, language FROM contact",
-        "notification": "SELECT id::text, event_id::text, template, vendor_id::text, state, version, reason "
+        "notification": "SELECT id::text, event_id::text, template, vendor_id::text, state, version, reason, channel "
         "FROM notification",
+        "attempt": "SELECT id::text, notification_id::text, number, channel, provider, outcome, status FROM attempt",
+        "receipt": "SELECT attempt_id::text, status FROM receipt",
+        "reply": "SELECT reply_id::text, provider, message_id, intent FROM reply",
+        "offer_answer": "SELECT command_id::text, outcome FROM offer_answer",
     },
     "witness": {
         "tally": "SELECT topic, key, count, trail FROM tally",
@@ -93,7 +100,7 @@ MECHANISMS: Mapping[str, str] = {
     "parked_key": "SELECT topic, convert_from(key, 'UTF8') AS key FROM parked_key",
     "due_timer": "SELECT kind, key, due_at::text, attempts FROM timer WHERE due_at <= now()",
 }
-SETTLED = ("sent", "rejected", "unknown", "expired")
+SETTLED = ("sent", "delivered", "rejected", "unknown", "expired")
 READ_SECONDS_MAX = 60.0
 PAGE = 500
 
@@ -134,6 +141,31 @@ class Mail:
     to: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Entry:
+    """A message in the book of a provider: one that it took from us, or (`inbound`) from a person. `reference`: the
+    attempt that was named with it; `status`: how far it came.
+    """
+
+    provider: str
+    message_id: str
+    person: str
+    text: str
+    inbound: bool
+    reference: str
+    status: str
+    parts: int = 1
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a provider told of a message, and was answered for."""
+
+    message_id: str
+    reference: str
+    status: str
+
+
 @dataclass
 class Ledger:
     """What the services acknowledged to the load, which keeps it in its own memory."""
@@ -162,6 +194,8 @@ class Evidence:
     """`service.table` -> its rows."""
     mailbox: list[Mail]
     ledger: Ledger
+    books: list[Entry] = field(default_factory=list)
+    told: list[Report] = field(default_factory=list)
 
     @property
     def services(self) -> set[str]:
@@ -237,12 +271,16 @@ def _read(raw: Any) -> Record:
 # --- stores and mailbox
 
 
-async def gather(kafka: str, databases: Mapping[str, str], mail_url: str, mail_after: int, ledger: Ledger) -> Evidence:
+async def gather(
+    kafka: str, databases: Mapping[str, str], mail_url: str, mail_after: int, providers_url: str, ledger: Ledger
+) -> Evidence:
     """Read everything. `mail_after` is the last message that was in the mailbox before."""
     log = await read_log(kafka)
     stores = await asyncio.gather(*(_read_store(service, dsn) for service, dsn in databases.items()))
     tables = {name: rows for store in stores for name, rows in store.items()}
-    return Evidence(log, tables, await _read_mail(mail_url, mail_after), ledger)
+    books = [_entry(row) for row in await _read_pages(f"{providers_url}/admin/messages", "messages")]
+    told = [_report(row) for row in await _read_pages(f"{providers_url}/admin/told", "told") if row["reference"]]
+    return Evidence(log, tables, await _read_mail(mail_url, mail_after), ledger, books, told)
 
 
 async def _read_store(service: str, dsn: str) -> dict[str, list[Row]]:
@@ -277,13 +315,50 @@ async def _read_mail(mail_url: str, after: int) -> list[Mail]:
             after = page[-1]["id"]
 
 
+async def _read_pages(url: str, name: str) -> list[Any]:
+    found: list[Any] = []
+    async with httpx.AsyncClient(timeout=30) as client:
+        while True:
+            after = found[-1]["id"] if found else 0
+            answer = await client.get(url, params={"limit": PAGE, "after": after})
+            page = answer.raise_for_status().json()[name]
+            found += page
+            if len(page) < PAGE:
+                return found
+
+
+def _attempt(reference: str | None) -> str:
+    """The attempt that a reference names: Vonage's carries the number of parts besides."""
+    return (reference or "").partition(".")[0]
+
+
+def _entry(row: Any) -> Entry:
+    return Entry(
+        row["provider"],
+        row["message_id"],
+        row["person"],
+        row["text"],
+        row["inbound"],
+        _attempt(row["reference"]),
+        row["status"],
+        row["parts"],
+    )
+
+
+def _report(row: Any) -> Report:
+    return Report(row["message_id"], _attempt(row["reference"]), row["status"])
+
+
 # --- rest
 
 
-async def moving(kafka: str, databases: Mapping[str, str]) -> dict[str, int]:
+async def moving(kafka: str, databases: Mapping[str, str], providers_url: str) -> dict[str, int]:
     """What is still under way, by what it is; empty when all has come to rest."""
     ends = await log_ends(kafka)
     found: dict[str, int] = {}
+    async with httpx.AsyncClient(timeout=30) as client:
+        pending = (await client.get(f"{providers_url}/admin/pending")).raise_for_status().json()
+        found["reports of providers"] = sum(pending.values())
     for service, dsn in databases.items():
         conn = await asyncpg.connect(dsn)
         try:

@@ -22,6 +22,7 @@ from deploy.local import services, stack
 from deploy.local.processes import HOST, PROCESS_MARK, STATE_DIR_MARK, ProcessRecord, free_port, identity, port_is_free
 from deploy.local.stack import Running
 from deploy.local.state import REPOSITORY, edit
+from tests.chaos.channels import Channels
 
 __all__ = [
     "CHANCES_IN_TURN",
@@ -45,8 +46,7 @@ INSTANCES = (1, 2)
 OUTSIDE = "from outside"
 ENDED = "ended by itself"
 ARMED_SHARE = 0.75
-START_SECONDS_MAX = 90.0
-ANSWER_SECONDS = 5  # of the mail server: a lost attempt counts as unknown after two minutes and this
+START_SECONDS_MAX = 180.0
 AGAIN_SECONDS = 1.0
 TAIL_LINES = 40
 
@@ -140,6 +140,7 @@ class Fleet:
         self,
         running: Running,
         databases: Mapping[str, str],
+        channels: Channels,
         *,
         seed: int = 0,
         arm: Arm | None = None,
@@ -147,6 +148,8 @@ class Fleet:
         instances: Sequence[int] = INSTANCES,
     ) -> None:
         self.running = running
+        self.channels = channels
+        channels.notify_ports = self._notify_ports
         self.deaths: list[Death] = []
         self.complaints: list[str] = []
         self.members = [self._member(service, n, dsn) for service, dsn in databases.items() for n in instances]
@@ -156,8 +159,15 @@ class Fleet:
         self._began = time.monotonic()
         self._reviving = asyncio.Lock()
         self._away = 0.0
+        self._turn = 0
         self._closing = False
         self._tasks: list[asyncio.Task[None]] = []
+
+    def _notify_ports(self) -> list[int]:
+        """Where a call to notify may go, in turn."""
+        members = [one for one in self.of("notify") if one.serves.is_set()]
+        self._turn += 1
+        return [members[(self._turn + place) % len(members)].port for place in range(len(members))]
 
     def _member(self, service: str, number: int, dsn: str) -> Member:
         run = ["tests.chaos.witness"] if service == "witness" else ["services.cli", "run", service]
@@ -201,8 +211,9 @@ class Fleet:
             **os.environ,
             "PYTHONUNBUFFERED": "1",
             **services.environment(self.running, member.service, member.dsn, member.port),
-            "LAPAK_SMTP_ANSWER_SECONDS": str(ANSWER_SECONDS),
         }
+        if member.service == "notify":
+            env |= self.channels.environment()
         if member.point is not None:
             chance = self._chances[member.point.partition(".")[0]]
             env["LAPAK_FAILPOINTS"] = f"{member.point}:{chance}"
@@ -308,6 +319,12 @@ class Fleet:
         async with self._reviving:  # `stack.start` ends whatever process is in no record yet
             await asyncio.to_thread(stack.start, self.running.name)
         self._away = time.monotonic() + 10
+
+    async def lose_providers(self) -> None:
+        """Kill the providers, whose connections break off; started anew they go wrong as before."""
+        await self.take_away("providers", 0.0)
+        self.channels.outward.cut()
+        await self.channels.misbehave()
 
     # --- health
 

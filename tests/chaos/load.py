@@ -45,6 +45,11 @@ SHEET_ROWS = 600
 COMMANDS_PER_STEP = 10
 SPARE = 500
 """People kept back for a run that needs more to do."""
+ROUND_SECONDS = 60.0
+"""How long applications for the round of offers are taken."""
+ROUND_BOOTHS = 25
+APPLICANTS_MAX = 90
+ROUND_NAME = "Bazar Undian"
 LATER = 60
 """So many steps after a registration something is asked about the vendor, at the earliest."""
 
@@ -70,6 +75,8 @@ class Load:
     replayed: int = 0
     """Of those: answered from the first time."""
     sent_twice: int = 0
+    round_held: bool = False
+    """The round of offers is decided, or given up."""
 
     def __post_init__(self) -> None:
         self.chance = random.Random(f"{self.seed}/load")
@@ -125,6 +132,8 @@ class Load:
             put(self.chance.random() * span / 2, self._imports(by_file[number : number + SHEET_ROWS]))
         if "bazaar" in services:
             put(-1.0, self._announces())
+            hopeful = [known[person.nik] for person in one_by_one[: len(one_by_one) // 3]][:APPLICANTS_MAX]
+            put(span * 0.45, self._draws_lots(hopeful))
         if "training" in services:
             put(-1.0, self._opens_for_later())
             pupils = [known[person.nik] for person in one_by_one[: len(one_by_one) * 2 // 5]]
@@ -256,26 +265,14 @@ class Load:
 
     def _announces(self) -> Act:
         async def act() -> None:
-            now = datetime.now(UTC)
-            body = {
-                "name": "Bazar di tengah badai",
-                "organisers": ["Dinas PPKUKM Provinsi DKI Jakarta"],
-                "days": [(day_in_jakarta(now) + timedelta(days=30)).isoformat()],
-                "sites": [
-                    {"site_id": site, "name": site, "venue_type": "office", "kelurahan": code, "booths": 30}
-                    for site, code in SITES.items()
-                ],
-                "applications_close_at": (now + timedelta(days=20)).isoformat(),
-                "policy": {"training_required": False},
-            }
+            closes = datetime.now(UTC) + timedelta(days=20)
             try:
-                bazaar_id = (await self.ask("bazaar", "/v1/bazaars", body))["bazaar_id"]
-                await self.ask("bazaar", f"/v1/bazaars/{bazaar_id}/announce")
+                bazaar_id = await self._announce("Bazar di tengah badai", closes, 30)
+                assert bazaar_id is not None
+                self._bazaar.set_result(bazaar_id)
             except NotAnswered as error:
                 self._bazaar.set_exception(error)
                 raise
-            self.ledger.promise(BAZAAR, bazaar_id, "BazaarAnnounced")
-            self._bazaar.set_result(bazaar_id)
 
         return act
 
@@ -294,10 +291,60 @@ class Load:
 
         return act
 
+    def _draws_lots(self, hopeful: Sequence["asyncio.Future[str]"]) -> Act:
+        """A round from its announcement to its offers; whoever is too late to apply is not in it."""
+
+        async def act() -> None:
+            try:
+                ids = [await known for known in hopeful]
+                now = datetime.now(UTC)
+                closes = now + timedelta(seconds=ROUND_SECONDS)
+                bazaar_id = await self._announce(ROUND_NAME, closes, ROUND_BOOTHS)
+                if bazaar_id is None:
+                    return
+                path = f"/v1/bazaars/{bazaar_id}"
+                for vendor_id in ids:
+                    body = {"vendor_id": vendor_id, "choices": [[site] for site in SITES]}
+                    answer = await self.ask("bazaar", f"{path}/applications", body, unless="applications-closed")
+                    if answer is None:
+                        break
+                    self.ledger.promise(BAZAAR, answer["application_id"], "ApplicationReceived")
+                await asyncio.sleep(max(0.0, (closes - datetime.now(UTC)).total_seconds()) + 1.0)
+                await self.ask("bazaar", f"{path}/freeze")
+                await self.ask("bazaar", f"{path}/seed", {"seed": str(self.seed), "source": "undian terbuka"})
+                await self.ask("bazaar", f"{path}/allocate")
+            finally:
+                self.round_held = True
+
+        return act
+
+    async def _announce(self, name: str, closes: datetime, booths: int) -> str | None:
+        """Announce a bazaar; None where its applications would have closed meanwhile."""
+        body = {
+            "name": name,
+            "organisers": ["Dinas PPKUKM Provinsi DKI Jakarta"],
+            "days": [(day_in_jakarta(datetime.now(UTC)) + timedelta(days=30)).isoformat()],
+            "sites": [
+                {"site_id": site, "name": site, "venue_type": "office", "kelurahan": code, "booths": booths}
+                for site, code in SITES.items()
+            ],
+            "applications_close_at": closes.isoformat(),
+            "policy": {"training_required": False},
+        }
+        bazaar_id: str = (await self.ask("bazaar", "/v1/bazaars", body))["bazaar_id"]
+        if await self.ask("bazaar", f"/v1/bazaars/{bazaar_id}/announce", unless="closing-passed") is None:
+            return None
+        self.ledger.promise(BAZAAR, bazaar_id, "BazaarAnnounced")
+        return bazaar_id
+
     # --- the two doors
 
-    async def ask(self, service: str, path: str, body: Any = None, *, files: Any = None) -> Any:
-        """POST until it is answered with success. Refusals that time mends are repeated; any other is a complaint."""
+    async def ask(
+        self, service: str, path: str, body: Any = None, *, files: Any = None, unless: str | None = None
+    ) -> Any:
+        """POST until it is answered with success; None where it is refused with the code `unless`. Refusals that time
+        mends are repeated; any other is a complaint.
+        """
         headers = {"Authorization": f"Bearer {self._token}", "Idempotency-Key": str(uuid4())}
         deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS_MAX
         said = "nothing"
@@ -316,7 +363,9 @@ class Load:
                 said = f"{answer.status_code} {answer.text[:300]}"
                 if answer.status_code == 500:
                     self.ledger.complaints.append(f"POST {path} was answered {said}")
-                elif answer.status_code < 500 and answer.status_code != 429 and not _mended_by_time(answer):
+                elif unless is not None and _code(answer) == unless:
+                    return None
+                elif answer.status_code < 500 and answer.status_code != 429 and _code(answer) not in RETRIED_CODES:
                     raise NotAnswered(f"POST {path} was refused: {said}")
             await asyncio.sleep(self._pause.uniform(*PAUSE_SECONDS))
         raise NotAnswered(f"POST {path}: no success in {ANSWER_SECONDS_MAX:.0f} s, the last answer: {said}")
@@ -342,9 +391,8 @@ class Load:
                 return
 
 
-def _mended_by_time(answer: httpx.Response) -> bool:
+def _code(answer: httpx.Response) -> str:
     try:
-        code = answer.json().get("code")
+        return str(answer.json().get("code"))
     except ValueError:
-        return False
-    return code in RETRIED_CODES
+        return ""

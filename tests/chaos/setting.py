@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import asyncpg
+import httpx
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
@@ -23,6 +24,7 @@ __all__ = ["come_to_rest", "fresh_databases", "fresh_topics"]
 DELETION_SECONDS_MAX = 30.0
 POLL_SECONDS = 0.5
 CALM_POLLS = 3
+WHOLE_SECONDS_MAX = 900.0
 
 
 async def fresh_topics(kafka: str) -> None:
@@ -68,22 +70,27 @@ async def fresh_databases(
 
 
 async def come_to_rest(
-    kafka: str, databases: Mapping[str, str], seconds: float, tell: Callable[[str], None] = lambda _: None
+    running: Running, databases: Mapping[str, str], seconds: float, tell: Callable[[str], None] = lambda _: None
 ) -> tuple[float, dict[str, int]]:
-    """Wait until nothing is under way any more; how long that took, and what still moves when it took too long."""
-    began = last = time.monotonic()
+    """Wait until nothing is under way any more; how long that took, and what is left when nothing of it has moved for
+    so many seconds: a busy machine may take its time.
+    """
+    began = last = moved = time.monotonic()
     calm = 0
     left: dict[str, int] = {}
+    before = left
     while calm < CALM_POLLS:
         try:
-            left = await moving(kafka, databases)
-        except (OSError, KafkaError, asyncpg.PostgresError) as error:
+            left = await moving(running.kafka, databases, running.providers_url)
+        except (OSError, KafkaError, asyncpg.PostgresError, httpx.HTTPError) as error:
             left = {type(error).__name__: 1}
         calm = 0 if left else calm + 1
         tell(", ".join(f"{what} {count}" for what, count in left.items()))
+        if left != before:
+            before, moved = left, time.monotonic()
         if left:
             last = time.monotonic()
-            if last - began > seconds:
+            if last - moved > seconds or last - began > WHOLE_SECONDS_MAX:
                 break
         await asyncio.sleep(POLL_SECONDS)
     return last - began, left

@@ -1,11 +1,12 @@
-"""A run: the load, the kills among it, the rest after it, and what the checker finds."""
+"""A run: the load, the people who answer, the kills among it, the rest after it, and what the checker finds."""
 
 import asyncio
 import json
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,10 @@ import asyncpg
 
 from deploy.local import services
 from deploy.local.stack import Running
-from tests.chaos.checker import Finding, count_duplicates, count_events, judge
+from tests.chaos.answering import People
+from tests.chaos.books import Unknown, count_ways, list_unknown, trace
+from tests.chaos.channels import opened
+from tests.chaos.checker import Finding, count_duplicates, count_events, first_appearances, judge
 from tests.chaos.evidence import LISTENS, OPERATIONS, Evidence, gather, last_mail
 from tests.chaos.fleet import (
     CHANCES_IN_TURN,
@@ -38,13 +42,23 @@ __all__ = ["SERVICES", "Outcome", "Tell", "look", "rage", "squall", "take_over"]
 SERVICES = ("vendor", "training", "bazaar", "notify", "witness")
 OUTSIDE_SHARE = 0.4
 """Of the kills asked for, planned from outside; the rest happens at failpoints, or is added from outside."""
-OUTAGES = ((0.4, "kafka", 20.0), (0.7, "postgres", 0.0))
+OUTAGES = (
+    (0.25, "providers", 0.0),
+    (0.4, "kafka", 20.0),
+    (0.55, "providers", 0.0),
+    (0.7, "postgres", 0.0),
+    (0.8, "network", 8.0),
+)
 """At which share of the load which server goes away, and for how many seconds."""
+NOTIFY_SHARE = 0.4
+"""Of the kills from outside, those that notify gets beside its turn."""
+ANSWERS_SECONDS_MAX = 120.0
+"""After the load: for offers to be made, to arrive, and to be answered."""
 MILESTONES = 20
 AFTER_SECONDS_MAX = 2.0
 REST_SECONDS_MAX = 300.0
-TAKE_OVER_SECONDS_MAX = 60.0
-IN_TURN_SECONDS_MAX = 120.0
+TAKE_OVER_SECONDS_MAX = 180.0
+IN_TURN_SECONDS_MAX = 300.0
 STALL_SECONDS = 4.0
 TRICKLE_SECONDS = 0.3
 
@@ -63,7 +77,10 @@ class Outcome:
     findings: list[Finding]
     seconds: dict[str, float]
     load: dict[str, int]
-    unknown: int
+    unknown: list[Unknown]
+    ways: dict[str, int]
+    traces: dict[str, list[str]]
+    """What there is of each message that a finding names."""
     errors: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -79,12 +96,14 @@ class Outcome:
 async def rage(running: Running, *, seed: int, events: int, kills: int, tell: Tell) -> Outcome:
     """The long form: all services, so many events and kills, Kafka and PostgreSQL gone once, one of each for good."""
     await fresh_topics(running.kafka)
-    async with fresh_databases(running, SERVICES) as databases:
+    async with opened(running, seed) as channels, fresh_databases(running, SERVICES) as databases:
         mail = await last_mail(running.mail_url)
+        await channels.misbehave()
         began = time.monotonic()
         async with (
-            Fleet(running, databases, seed=seed, arm=armed_at_random(seed)) as fleet,
+            Fleet(running, databases, channels, seed=seed, arm=armed_at_random(seed)) as fleet,
             Load(fleet, services.issuer(running), seed=seed) as load,
+            _answering(running, seed) as people,
         ):
             load.plan(-int(-events // EVENTS_PER_PERSON), set(SERVICES))
             script = _Script(fleet, load, seed=seed, kills=kills, tell=tell)
@@ -92,6 +111,7 @@ async def rage(running: Running, *, seed: int, events: int, kills: int, tell: Te
             await load.run(script.may_go)
             await acting
             await script.add_kills(kills)
+            await _answered(load, people, tell)
             loaded = time.monotonic()
             tell("disarming", 0, 0)
             await fleet.disarm()
@@ -101,7 +121,7 @@ async def rage(running: Running, *, seed: int, events: int, kills: int, tell: Te
             for member in await take_over(fleet):
                 fleet.complaints.append(f"{member.name} did not take over: {await fleet.parts(member)}")
             _, left = await come_to_rest(
-                running.kafka, databases, REST_SECONDS_MAX, lambda what: tell(f"coming to rest: {what}", 0, 0)
+                running, databases, REST_SECONDS_MAX, lambda what: tell(f"coming to rest: {what}", 0, 0)
             )
             if left:
                 fleet.complaints.append(f"still under way after {REST_SECONDS_MAX:.0f} s: {left}")
@@ -115,11 +135,13 @@ async def squall(running: Running, *, seed: int, people: int) -> Outcome:
     """The short form: three services, each point of theirs killed at once; work shared before, taken over after."""
     await fresh_topics(running.kafka)
     points = {"vendor": (*EVERYWHERE, *RELAYS), "notify": SENDS, "witness": CONSUMES}
-    async with fresh_databases(running, points) as databases:
+    async with opened(running, seed) as channels, fresh_databases(running, points) as databases:
         mail = await last_mail(running.mail_url)
+        await channels.misbehave()
         began = time.monotonic()
+        arm = armed_in_turn(seed, points)
         async with (
-            Fleet(running, databases, seed=seed, arm=armed_in_turn(seed, points), chances=CHANCES_IN_TURN) as fleet,
+            Fleet(running, databases, channels, seed=seed, arm=arm, chances=CHANCES_IN_TURN) as fleet,
             Load(fleet, services.issuer(running), seed=seed) as load,
         ):
             load.plan(people, set(points))
@@ -142,7 +164,7 @@ async def squall(running: Running, *, seed: int, people: int) -> Outcome:
             await _end_leases(databases["notify"])
             for member in await take_over(fleet):
                 fleet.complaints.append(f"{member.name} did not take over: {await fleet.parts(member)}")
-            _, left = await come_to_rest(running.kafka, databases, TAKE_OVER_SECONDS_MAX)
+            _, left = await come_to_rest(running, databases, TAKE_OVER_SECONDS_MAX)
             if left:
                 fleet.complaints.append(f"still under way: {left}")
             if missing := wanted - fleet.kinds().keys():
@@ -151,6 +173,27 @@ async def squall(running: Running, *, seed: int, people: int) -> Outcome:
             outcome, _ = await look(running, databases, mail, fleet, load, seed)
         outcome.seconds = {"storm": loaded - began, "catch-up": rested - loaded, "all": time.monotonic() - began}
     return outcome
+
+
+@asynccontextmanager
+async def _answering(running: Running, seed: int) -> AsyncIterator[People]:
+    """People look at their phones and answer, until the block ends."""
+    people = People(running.providers_url, seed)
+    task = asyncio.create_task(people.answer())
+    try:
+        yield people
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _answered(load: Load, people: People, tell: Tell) -> None:
+    """Wait until whoever was offered a booth had time to answer."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(ANSWERS_SECONDS_MAX):
+            while not (load.round_held and people.offered and people.has_answered):
+                tell("answers", people.offered, 0)
+                await asyncio.sleep(1.0)
 
 
 async def _share(fleet: Fleet) -> None:
@@ -235,7 +278,7 @@ class _Script:
     async def act(self) -> None:
         """Do what the script says, one after the other."""
         for at, server, seconds in self._script:
-            victim, wait = self._chance.choice(self._fleet.members), self._chance.uniform(0, AFTER_SECONDS_MAX)
+            victim, wait = self._victim(), self._chance.uniform(0, AFTER_SECONDS_MAX)
             async with self._moved:
                 await self._moved.wait_for(lambda at=at: self._reached >= at or self._load.done >= self._steps)  # type: ignore[misc]  # bound early on purpose
                 if server:
@@ -243,17 +286,33 @@ class _Script:
                     self._moved.notify_all()
             if server:
                 self._tell(f"{server} is away", 0, 0)
-                await self._fleet.take_away(server, seconds)
+                await self._take_away(server, seconds)
                 continue
             await self._fleet.kill(victim, wait)
             async with self._moved:
                 self._begun += 1
                 self._moved.notify_all()
 
+    async def _take_away(self, server: str, seconds: float) -> None:
+        channels = self._fleet.channels
+        match server:
+            case "providers":
+                await self._fleet.lose_providers()
+            case "network":
+                await asyncio.gather(channels.inward.pause(seconds), channels.outward.pause(seconds))
+                channels.outward.cut()
+            case _:
+                await self._fleet.take_away(server, seconds)
+
+    def _victim(self) -> Member:
+        """Anybody, notify more often."""
+        some = self._fleet.of("notify") if self._chance.random() < NOTIFY_SHARE else self._fleet.members
+        return self._chance.choice(some)
+
     async def add_kills(self, wanted: int) -> None:
         """Kill from outside until so many are dead."""
         while self._fleet.killed < wanted:
-            await self._fleet.kill(self._chance.choice(self._fleet.members), self._chance.uniform(0, AFTER_SECONDS_MAX))
+            await self._fleet.kill(self._victim(), self._chance.uniform(0, AFTER_SECONDS_MAX))
             self._tell("kills", self._fleet.killed, self._kills)
 
 
@@ -283,8 +342,9 @@ async def look(
 ) -> tuple[Outcome, Evidence]:
     """Gather what the run left behind, and judge it."""
     load.ledger.complaints += fleet.complaints
-    evidence = await gather(running.kafka, databases, running.mail_url, mail, load.ledger)
+    evidence = await gather(running.kafka, databases, running.mail_url, mail, running.providers_url, load.ledger)
     findings = await asyncio.to_thread(judge, evidence)
+    firsts = first_appearances(evidence)
     notifications = evidence.tables.get("notify.notification", [])
     outcome = Outcome(
         seed=seed,
@@ -301,7 +361,11 @@ async def look(
             "answered from the first time": load.replayed,
             "messages": len(notifications),
         },
-        unknown=sum(row["state"] == "unknown" for row in notifications),
+        unknown=list_unknown(evidence),
+        ways=count_ways(evidence, firsts),
+        traces={
+            key: found for key in dict.fromkeys(one.key for one in findings) if (found := trace(evidence, firsts, key))
+        },
         errors=_logged_errors(running.state_dir / "logs"),
     )
     return outcome, evidence
