@@ -37,9 +37,11 @@ def test_the_six_location_bazaar_keeps_every_promise(folder: Path) -> None:
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-3000:]
     report = json.loads((folder / "report.json").read_text())
-    assert len(report["promises"]) == 18
+    assert len(report["promises"]) == 19
     assert all(value is True for value in report["promises"].values())
     assert report["offers"]["march"] == 180
+    assert report["messages"]["by_channel"].keys() == {"whatsapp", "sms", "email"}
+    assert [one["inbound"] for one in report["phones"][:3]] == [False, True, False], "an offer, YA, the confirmation"
     logs = "".join(path.read_text(errors="replace") for path in (folder / "logs").glob("*.log"))
     errors = [line for line in logs.splitlines() if '"level": "error"' in line and not is_lag_only(line)]
     assert not errors, errors[:3]

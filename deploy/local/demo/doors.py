@@ -97,6 +97,11 @@ class Doors:
         """Post and expect success; the JSON answer."""
         return self._checked(await self.post(service, path, body, **more))
 
+    async def put(self, service: str, path: str, body: Any, *, token: str | None = None) -> Any:
+        """Put and expect success; the JSON answer."""
+        headers = {"Authorization": f"Bearer {token or self.officer}"}
+        return self._checked(await self._client.put(self.urls[service] + path, json=body, headers=headers))
+
     @staticmethod
     def _checked(answer: httpx.Response) -> Any:
         if not answer.is_success:

@@ -13,9 +13,10 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from deploy.local import services, stack
+from deploy.local import messengers, services, stack
 from deploy.local.demo import report
 from deploy.local.demo.doors import Doors
+from deploy.local.demo.phones import Phones
 from deploy.local.demo.school import school_of
 from deploy.local.demo.story import Story
 from deploy.local.state import state_dir
@@ -30,7 +31,13 @@ def play(name: str, *, vendors: int, seed: int, keep: bool, console: Console) ->
     console.print(f"starting real servers; their state and logs are in {_shown(name)}")
     running = stack.start(name, fresh=True, on_progress=lambda line: console.print(f"  {line}", markup=False))
     try:
-        addresses = services.start_services(running, on_progress=lambda line: console.print(f"  {line}", markup=False))
+        addresses = services.start_services(
+            running,
+            all_channels=True,
+            limits=messengers.TIME_LAPSE,
+            on_progress=lambda line: console.print(f"  {line}", markup=False),
+        )
+        console.print(f"  what comes on the phones: {running.providers_url}, by mail: {running.mail_url}")
         started = time.monotonic()
         figures = asyncio.run(_story(running, addresses, vendors, seed, console))
         figures["seconds"] = {"start": round(started - began, 1), "story": round(time.monotonic() - started, 1)}
@@ -41,7 +48,10 @@ def play(name: str, *, vendors: int, seed: int, keep: bool, console: Console) ->
         console.print(f"figures: {_shown(name)}/{path.name}")
     finally:
         if keep:
-            console.print(f"left running: messages {running.mail_url}; stop with: .venv/bin/lapak down --stack {name}")
+            console.print(
+                f"left running: phones {running.providers_url} (answer there as the people who have them), "
+                f"mails {running.mail_url}; stop with: .venv/bin/lapak down --stack {name}"
+            )
         else:
             console.print("stopping what was started")
             stack.stop(name)
@@ -62,17 +72,20 @@ def _shown(name: str) -> str:
 async def _story(
     running: stack.Running, addresses: services.Addresses, vendors: int, seed: int, console: Console
 ) -> dict[str, Any]:
-    doors = Doors(addresses.urls, services.issuer(running))
+    doors, phones = Doors(addresses.urls, services.issuer(running)), Phones(running.providers_url)
     try:
         with _bars(console) as progress:
-            story = Story(running, doors, progress, vendors=vendors, seed=seed)
+            story = Story(running, doors, phones, progress, vendors=vendors, seed=seed)
+            await phones.set_up(story, seed)
             await story.register()
+            await phones.prefer_mail(story)
             await story.train()
             school = await school_of(story)
             march = await story.hold_bazaar_of_march()
             april = await story.allocate_april(march)
             return await report.gather(story, school, march, april)
     finally:
+        await phones.close()
         await doors.close()
 
 

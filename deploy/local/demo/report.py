@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from shared.clock import JAKARTA
 
 if TYPE_CHECKING:
     from deploy.local.demo.school import School
@@ -21,7 +25,7 @@ SEATS = 180
 
 
 async def gather(story: Story, school: School, march: Bazaar, april: Bazaar) -> dict[str, Any]:
-    """Ask the services and the mail catcher, and judge."""
+    """Ask the services, the phones and the mail catcher, and judge."""
     await story.quiet()
     doors = story.doors
     events = {name: await _events(story, name) for name in doors.urls}
@@ -29,6 +33,7 @@ async def gather(story: Story, school: School, march: Bazaar, april: Bazaar) -> 
     queue = await _queue(story, march)
     async with httpx.AsyncClient() as client:
         mail = (await client.get(f"{story.running.mail_url}/count")).json()
+    phones = await story.phones.figures()
     sources = {**await doors.get("vendor", "/v1/sources"), **await doors.get("training", "/v1/sources")}
     copies = {name: await doors.get(name, "/v1/projections") for name in ("bazaar", "training", "notify")}
     gauges = {name: await doors.metrics(name) for name in doors.urls}
@@ -53,13 +58,19 @@ async def gather(story: Story, school: School, march: Bazaar, april: Bazaar) -> 
         "events_consumed": _total(events, "consumed"),
         "duplicates": {"offered_on_purpose": story.duplicates_offered, "refused": refused},
         "commands_refused": story.commands_refused,
-        "messages": {"by_kind": stats["by_template"], "by_state": stats["by_state"], "in_the_mailbox": mail},
+        "messages": {
+            "by_kind": stats["by_template"],
+            "by_state": stats["by_state"],
+            "by_channel": stats["by_channel"],
+            "on_the_phones": {name: value for name, value in phones.items() if name != "shown"},
+            "in_the_mailbox": mail,
+        },
+        "phones": phones["shown"],
         "latency_seconds": stats["latency_seconds"],
         "outboxes": outboxes,
         "dead_letters": letters,
         "copies": {"sources": sources, "copies": copies},
     }
-    sent = stats["by_state"].get("sent", 0)
     figures["promises"] = {
         "everyone is registered once, bad rows come back with a reason": len(story.vendors) == len(story.people)
         and len(story.import_rejected) >= EXPECTED_REJECTIONS,
@@ -86,8 +97,9 @@ async def gather(story: Story, school: School, march: Bazaar, april: Bazaar) -> 
         "no site ever holds more than its booths": _never_over(march) and _never_over(april),
         "who waited comes before who was served in March": _waited_first(april),
         "the two kecamatan left out in March come in": _left_out_come_in(april),
-        "every message reaches the mailbox exactly once": mail["duplicates"] == 0
-        and mail["messages"] == mail["notifications"] == sent == sum(stats["by_state"].values()),
+        "every message is once in the books of phones and mail": _once(stats, phones, mail),
+        "a YA on a phone confirms the booth, and the same phone hears of it": story.phones.confirmed
+        and [one["inbound"] for one in phones["shown"][:3]] == [False, True, False],
         "outboxes are empty": not any(outboxes.values()),
         "there are no dead letters": not any(letters.values()),
         "copies equal their sources": _copies_agree(sources, copies),
@@ -173,6 +185,18 @@ def _told(kinds: Mapping[str, int], *bazaars: Bazaar) -> bool:
     )
 
 
+def _once(stats: Mapping[str, Any], phones: Mapping[str, Any], mail: Mapping[str, int]) -> bool:
+    """By each channel as many arrived as notify says left by it, none of them doubled; no message is without one."""
+    arrived = {**phones["arrived"], "email": mail["messages"]}
+    return (
+        mail["messages"] == mail["notifications"]
+        and mail["duplicates"] == phones["duplicates"] == 0
+        and arrived == stats["by_channel"]
+        and sum(arrived.values()) == sum(stats["by_state"].values())
+        and stats["by_state"].keys() <= {"sent", "delivered"}
+    )
+
+
 async def _queue(story: Story, bazaar: Bazaar) -> list[dict[str, Any]]:
     """The first ten of those who waited, with their reasons as they were told."""
     first = sorted(bazaar.result["waiting"], key=lambda row: row["place"])[:10]
@@ -243,6 +267,10 @@ def show(figures: Mapping[str, Any], console: Console) -> None:
     console.print(_columns("Events", figures["events_published"], figures["events_consumed"]))
     kinds = ", ".join(f"{count} {kind}" for kind, count in figures["messages"]["by_kind"].items())
     console.print(f"Messages: {kinds}.")
+    by_channel = ", ".join(f"{count} by {channel}" for channel, count in figures["messages"]["by_channel"].items())
+    refused = ", ".join(f"{n} ({code})" for code, n in figures["messages"]["on_the_phones"]["refused"].items())
+    console.print(f"They came: {by_channel}. Refused and sent by the next channel: {refused or 'none'}.")
+    console.print(_phones(figures["phones"]))
     latency = figures["latency_seconds"]
     console.print(
         f"From the fact to its message: p50 {latency['p50']:.3f} s, p99 {latency['p99']:.3f} s "
@@ -272,6 +300,19 @@ def _sites(title: str, rows: list[dict[str, Any]]) -> Table:
     for row in rows:
         figures = [str(row[column]) for column in columns]
         table.add_row(row["site_id"], *figures, f"{row['turnover']:,}".replace(",", "."))
+    return table
+
+
+def _phones(rows: list[dict[str, Any]]) -> Table:
+    """What came on some phones, in their words."""
+    table = Table(title="On some of the phones", title_justify="left", show_lines=True)
+    for column in ("phone", "when", "by", "words"):
+        table.add_column(column, no_wrap=column != "words")
+    for row in rows:
+        when = datetime.fromtimestamp(row["at"], JAKARTA)
+        words = Text(" ".join(row["words"].split()))
+        by = "answers" if row["inbound"] else f"{row['channel']}, {row['status']}"
+        table.add_row(row["phone"], f"{when:%d-%m %H:%M}", by, words)
     return table
 
 

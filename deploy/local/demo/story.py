@@ -21,6 +21,7 @@ from rich.progress import Progress
 from deploy.local import services
 from deploy.local.demo.doors import Doors, everything_on, exit_code, resend
 from deploy.local.demo.people import AGENCIES, Person, kecamatan_names, make_people, to_csv
+from deploy.local.demo.phones import Phones
 from deploy.local.processes import StackError
 from deploy.local.stack import Running
 from shared.clock import JAKARTA
@@ -40,6 +41,8 @@ QUIET_SECONDS_MAX = 90.0
 POLL_SECONDS = 0.15
 CALM_POLLS = 3
 TIMER_POLLS = 8  # longer than the services' timers take to see that the clock has moved
+UNSETTLED = ("planned", "waiting_contact", "queued", "sending", "retry")
+"""States of messages that are on their way."""
 VENUES = {"Sawah Besar": ("Rusun Karang Anyar", "rusun")}
 
 
@@ -68,9 +71,12 @@ class Bazaar:
 class Story:
     """The acts of the story and what they leave for the report."""
 
-    def __init__(self, running: Running, doors: Doors, progress: Progress, *, vendors: int, seed: int) -> None:
+    def __init__(
+        self, running: Running, doors: Doors, phones: Phones, progress: Progress, *, vendors: int, seed: int
+    ) -> None:
         self.running = running
         self.doors = doors
+        self.phones = phones
         self.chance = random.Random(seed)
         self.people = make_people(vendors, seed)
         self.vendors: list[dict[str, Any]] = []
@@ -376,17 +382,23 @@ class Story:
     # -- 5 ---------------------------------------------------------------------------------------
 
     async def _answer_offers(self, bazaar: Bazaar) -> None:
-        """Most confirm (some by a command of another service), some decline, some never answer; booths move on."""
+        """Most confirm (some by a command of another service, one on its phone), some decline, some never answer;
+        booths move on.
+        """
         by_application = {application: vendor for vendor, application in bazaar.applications.items()}
         offered = [row["applicant"] for row in bazaar.result["served"]]
         await self.move_clock("2023-03-13 20:00")
+        by_phone, offer = await self.phones.offer_among(offered)
         with self.step("vendors answer their offers", len(offered)) as step:
             commands: list[Command] = []
             acts = []
             for application in offered:
                 luck = self.chance.random()
                 vendor = by_application[application]
-                if luck < 0.05:
+                if application == by_phone:
+                    bazaar.answers["confirmed on the phone"] += 1
+                    step()
+                elif luck < 0.05:
                     bazaar.answers["lapsed"] += 1
                     step()
                 elif luck < 0.15:
@@ -399,6 +411,7 @@ class Story:
                     acts.append(self._answering(application, vendor, answer))
             await self.command(commands)
             await self.doors.many(acts, step)
+        await self.phones.say_yes(self, by_phone, offer)
         await self._settle_open_offers(bazaar, by_application)
         await self.move_clock("2023-03-15 08:00")  # those who did not answer have lost their offer by now
         await self._settle_open_offers(bazaar, by_application)
@@ -511,12 +524,13 @@ class Story:
             *samples, stats = await asyncio.gather(
                 *(self.doors.metrics(name) for name in self.doors.urls), self.doors.get("notify", "/v1/stats")
             )
-            moving = sum(stats["by_state"].get(state, 0) for state in ("waiting_contact", "queued", "sending", "retry"))
+            moving = sum(stats["by_state"].get(state, 0) for state in UNSETTLED)
             now = [_moved(found) for found in samples]
             published = sum((relayed for _, relayed, _ in now), Counter())
             through = all(recorded == relayed.total() for recorded, relayed, _ in now)
             heard = all(consumed[topic] >= published[topic] for _, _, consumed in now for topic in consumed)
-            calm = calm + 1 if now == last and through and heard and moving == 0 else 0
+            at_rest = moving == 0 and await self.phones.is_quiet()
+            calm = calm + 1 if now == last and through and heard and at_rest else 0
             last = now
             return calm >= calm_polls
 
