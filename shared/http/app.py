@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 
 from shared.auth import Verifier
 from shared.http import documents, problems
+from shared.http.directory import Directory
 from shared.http.traffic import Traffic
 from shared.settings import ServiceSettings
 
@@ -44,14 +45,16 @@ def create_app(
         lifespan=lifespan,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # ours is in `Traffic`; theirs keeps texts of faults
         middleware=[Middleware(Traffic, in_flight_max=settings.http_in_flight_max)],
     )
     app.state.platform = platform
     app.state.verifier = Verifier(settings.jwks, issuer=settings.token_issuer, audience=settings.token_audience)
     problems.install(app)
-    for router in (*routers, documents.router, _health(ready)):
-        app.include_router(router)
-    documents.describe(app)
+    grouped = (*routers, documents.router, _health(ready))
+    routes = [route for group in (app.router, *grouped) for route in group.routes]
+    app.router.routes = [Directory(routes)]
+    documents.describe(app, routes)
     return app
 
 

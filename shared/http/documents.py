@@ -1,5 +1,6 @@
 """Documents for callers: OpenAPI with our headers and problems, and the AsyncAPI of the events."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment
 from pydantic_core import from_json
+from starlette.routing import BaseRoute
 
 from shared.http.problems import MEDIA_TYPE, PROBLEM_SCHEMA
 
@@ -58,13 +60,13 @@ def _asyncapi() -> bytes:
     return ASYNCAPI.read_bytes()
 
 
-def describe(app: FastAPI) -> None:
-    """Make the OpenAPI document tell of problem+json and of Idempotency-Key, which every POST takes
+def describe(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+    """Make the OpenAPI document of these routes tell of problem+json and of Idempotency-Key, which every POST takes
     that does more than read (`openapi_extra={"x-reads-only": True}`)."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            document = get_openapi(title=app.title, version=app.version, routes=app.routes)
+            document = get_openapi(title=app.title, version=app.version, routes=routes)
             app.openapi_schema = _with_conventions(document)
         return app.openapi_schema
 

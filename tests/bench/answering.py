@@ -142,7 +142,7 @@ async def _check(load: Load, door: _Door, number: int, reader: AIOKafkaConsumer,
 COUNT = {"bench_state": "SELECT count(*) FROM bench_state", "vendor": "SELECT count(*) FROM vendor"}
 CLEAR = {
     "bench_state": "TRUNCATE bench_state, outbox, idempotency_key",
-    "vendor": "TRUNCATE vendor, outbox, idempotency_key",
+    "vendor": "TRUNCATE vendor, outbox, idempotency_key CASCADE",
 }
 
 
