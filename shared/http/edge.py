@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import Depends, Request, Response, Security
-from fastapi.security import HTTPBearer
+from fastapi import Depends, Request, Response
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
 
 from shared.auth import Caller, Verifier
 from shared.http import idempotency
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from shared.service import Platform
 
 __all__ = ["Edge", "EdgeDep", "PublicEdge", "PublicEdgeDep", "edge", "public_edge"]
-
-BEARER = HTTPBearer(auto_error=False, bearerFormat="JWT", description="`lapak token` makes one locally")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +48,8 @@ class Edge(PublicEdge):
         return await idempotency.once(self.request, self.platform, self.caller.subject, self.now, act, status)
 
 
-async def edge(request: Request, _: Annotated[object, Security(BEARER)]) -> Edge:
-    """Dependency of routes for known callers; raises `Unauthenticated`."""
+async def edge(request: Request) -> Edge:
+    """The edge of a known caller; raises `Unauthenticated`."""
     verifier: Verifier = request.app.state.verifier
     caller = await verifier.caller(request.headers.get("authorization"))
     request_facts(request.scope).subject = caller.subject
@@ -69,5 +68,16 @@ def _platform(request: Request) -> "Platform":
     return platform
 
 
-EdgeDep = Annotated[Edge, Depends(edge)]
+class _Bearer(SecurityBase):
+    """Dependency of routes for known callers: to the OpenAPI document a bearer token, to the route its edge."""
+
+    def __init__(self) -> None:
+        self.scheme_name = "HTTPBearer"
+        self.model = HTTPBearer(bearerFormat="JWT", description="`lapak token` makes one locally")
+
+    async def __call__(self, request: Request) -> Edge:
+        return await edge(request)
+
+
+EdgeDep = Annotated[Edge, Depends(_Bearer())]
 PublicEdgeDep = Annotated[PublicEdge, Depends(public_edge)]

@@ -20,7 +20,7 @@ class OwnCase(Forbidden):
 
 async def known_caller(edge: PublicEdge) -> Caller:
     """Who calls a route that is public but for some of its answers. Raises `Unauthenticated`."""
-    return (await known_edge(edge.request, None)).caller
+    return (await known_edge(edge.request)).caller
 
 
 async def own_area(edge: PublicEdge, what: str) -> str:

@@ -259,7 +259,7 @@ async def _open(edge: PublicEdge, certificate_id: UUID, key: str | None) -> tupl
 
     Raises `CertificateUnknown`, `CertificateCountsNoMore`, `HolderErased`, `Unauthenticated`, `Forbidden`.
     """
-    caller = None if key is not None else (await known_edge(edge.request, None)).caller
+    caller = None if key is not None else (await known_edge(edge.request)).caller
     async with edge.read() as conn:
         found = await _find(conn, certificate_id)
         if caller is not None:
