@@ -208,6 +208,7 @@ class Service:
             port=self.settings.http_port,
             log_config=None,
             access_log=False,
+            proxy_headers=False,  # nobody asks for the client's address or scheme
             timeout_graceful_shutdown=15,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             lifespan="on",

@@ -45,7 +45,11 @@ def create_app(
         lifespan=lifespan,
         redoc_url=None,
         redirect_slashes=False,
-        telemetry={"tracing": False, "metrics": False, "logs": False},  # ours is in `Traffic`; theirs keeps texts of faults
+        telemetry={
+            "tracing": False,
+            "metrics": False,
+            "logs": False,
+        },  # `Traffic` tells; theirs holds texts
         middleware=[Middleware(Traffic, in_flight_max=settings.http_in_flight_max)],
     )
     app.state.platform = platform

@@ -110,8 +110,8 @@ async def _digest(request: Request, key: str) -> str:
         digest.update(len(part).to_bytes(8, "big"))
         digest.update(part)
 
-    for text in (key, request.method, request.url.path, request.url.query):
-        add(text.encode())
+    for part in (key.encode(), request.method.encode(), request.scope["path"].encode(), request.scope["query_string"]):
+        add(part)
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         add(await request.body())
         return digest.hexdigest()
