@@ -45,11 +45,8 @@ def create_app(
         lifespan=lifespan,
         redoc_url=None,
         redirect_slashes=False,
-        telemetry={
-            "tracing": False,
-            "metrics": False,
-            "logs": False,
-        },  # `Traffic` tells; theirs holds texts
+        # `Traffic` tells of requests; FastAPI's own telemetry would keep the texts of faults
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         middleware=[Middleware(Traffic, in_flight_max=settings.http_in_flight_max)],
     )
     app.state.platform = platform

@@ -20,9 +20,11 @@ class Directory(BaseRoute):
     than many an answer. Here a request asks only those with as many parts, the same beginning and the same end.
     """
 
-    def __init__(self, routes: Sequence[Route]) -> None:
-        self.routes = routes
-        self._sketches = [_sketch(route.path) for route in routes]
+    def __init__(self, routes: Sequence[BaseRoute]) -> None:
+        self.routes = [route for route in routes if isinstance(route, Route)]
+        if len(self.routes) < len(routes):
+            raise TypeError("only routes with one path each can be listed: no mounts, no included routers")
+        self._sketches = [_sketch(route.path) for route in self.routes]
         self._heads = {sketch.head for sketch in self._sketches}
         self._lasts = {sketch.last for sketch in self._sketches}
         self._near = lru_cache(SKETCHES_KEPT)(self._find)

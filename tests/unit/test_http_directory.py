@@ -6,7 +6,7 @@ import pytest
 from fastapi import APIRouter
 from hypothesis import given
 from hypothesis import strategies as st
-from starlette.routing import Match, Route
+from starlette.routing import Match, Mount, Route
 from starlette.types import Scope
 
 from services import SERVICES
@@ -73,6 +73,11 @@ def test_any_address_finds_the_route_that_asking_in_turn_finds(
     ]
     scope = _scope(method, "/" + "/".join(asked))
     assert _looked_up(Directory(routes), scope) == _asked_in_turn(routes, scope)
+
+
+def test_what_has_no_path_of_its_own_cannot_be_listed() -> None:
+    with pytest.raises(TypeError, match="no mounts"):
+        Directory([Mount("/files", routes=[])])
 
 
 def test_what_is_no_request_is_not_found() -> None:
