@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 import schemathesis
+import schemathesis.specs.openapi.schemas  # here, for parsing in two threads at once fails (CPython issue 106905)
 import uvicorn
 from fastapi import APIRouter, Response
 from hypothesis import HealthCheck, Phase, given, settings
