@@ -79,4 +79,4 @@ class Journal:
         del self._ends[: len(ends)]
         for start, answer in starts:
             if not answer.done():  # a line that was cancelled asks no more
-                answer.set_result(start.notification_id in begun)
+                answer.set_result(start.attempt_id in begun)

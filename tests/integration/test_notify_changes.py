@@ -8,22 +8,28 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from services.notify.domain.broadcasts import Broadcast, route_of
-from services.notify.domain.delivery import Accepted, Deferred, Outcome, SettleNotification
+from services.notify.domain.delivery import Accepted, Deferred, Outcome, Rejected, SettleNotification
+from services.notify.domain.pauses import PauseTemplate, ResumeTemplate
+from services.notify.domain.reports import Receipt
 from services.notify.domain.wishes import OUTWARD, ChangeWishes, Outward
 from services.notify.handlers import audiences as choosing
-from services.notify.handlers import copies, erasures, wishes
+from services.notify.handlers import copies, erasures, pauses, wishes
 from services.notify.handlers import delivery as handlers
 from services.notify.handlers.changes import ROUTE_ANEW, route_anew
 from services.notify.handlers.delivery import End
-from services.notify.store import audiences, claims
+from services.notify.handlers.receipts import apply_receipts
+from services.notify.store import audiences, claims, delivery
 from services.notify.store.delivery import Start
 from shared.db import Connection
 from shared.events.notify import Channel
 from shared.events.rights import VendorErased
-from shared.events.vendor import VendorUnmerged
+from shared.events.vendor import ContactCard, VendorUnmerged
 from shared.ids import new_id
 from shared.timers import run_due
+from tests.integration.backbone import until
 from tests.integration.notify import card, people
 from tests.integration.notify_wishes import (
     DIGESTS,
@@ -60,7 +66,7 @@ async def start(house: House, channel: Channel = "whatsapp") -> list[Start]:
     starts = [Start(job.id, job.claim, new_id(), channel, "id", channel) for job in jobs]
     async with house.desk.database.transaction() as conn:
         begun = await handlers.begin_attempts(conn, starts, lease_seconds=60, now=house.clock.now())
-    return [one for one in starts if one.notification_id in begun]
+    return [one for one in starts if one.attempt_id in begun]
 
 
 async def finish(house: House, starts: Sequence[Start], outcome: Outcome) -> None:
@@ -112,7 +118,50 @@ async def test_a_card_that_says_what_it_said_before_disturbs_nothing(house: Hous
     await house.desk.hear(card(siti, name="Siti A."))
     begin = [Start(job.id, job.claim, new_id(), "whatsapp", "id")]
     async with house.desk.database.transaction() as conn:
-        assert await handlers.begin_attempts(conn, begin, lease_seconds=9, now=house.clock.now()) == {job.id}
+        assert await handlers.begin_attempts(conn, begin, lease_seconds=9, now=house.clock.now())
+
+
+async def test_what_a_worker_holds_does_not_leave_once_the_card_is_gone(house: House) -> None:
+    (siti,) = people(1)
+    await house.settle_in(siti)
+    await house.desk.hear(completed(siti))
+    await house.route()
+    (job,) = await house.desk.claim(channel="whatsapp")
+    tombstone = house.desk.raw(ContactCard.topic, str(siti).encode(), None)
+    await house.desk.consumer(ContactCard.topic).handle([tombstone])
+    begin = [Start(job.id, job.claim, new_id(), "whatsapp", "id")]
+    async with house.desk.database.transaction() as conn:
+        assert not await handlers.begin_attempts(conn, begin, lease_seconds=9, now=house.clock.now())
+    await house.route()
+    assert await by_person(house) == {siti: ("rejected", "no-contact")}
+
+
+async def test_cards_that_change_and_cards_that_come_have_messages_locked_in_one_order(house: House) -> None:
+    siti, budi = people(2)
+    await house.settle_in(siti)
+    await house.desk.hear(completed(budi))
+    await house.desk.hear(completed(siti))
+    await house.route()
+    waits, queued = [row["id"] for row in await house.desk.rows()]
+
+    async def come() -> None:
+        async with house.desk.database.transaction() as conn:
+            await copies.remember_contacts(conn, [card(siti, phone=NEW), card(budi)], now=house.clock.now())
+
+    async def is_waited_for() -> bool:
+        return bool(
+            await house.query(
+                "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+        )
+
+    async with house.desk.database.transaction() as conn:  # outcomes of both
+        await delivery.lock_attempted(conn, [waits])
+        cards = asyncio.create_task(come())
+        await until(is_waited_for)
+        await delivery.lock_attempted(conn, [queued])
+    await cards
+    assert await house.desk.states() == {"planned": 2}
 
 
 async def test_a_retry_finds_an_address_that_was_not_there_when_its_channels_were_chosen(house: House) -> None:
@@ -250,6 +299,62 @@ async def test_a_digest_does_not_go_by_a_channel_that_was_stopped_meanwhile(hous
     await house.route(DIGESTS)
     (last,) = [row for row in await digests(house) if row["state"] == "queued"]
     assert (last["channel"], last["params"]["count"]) == ("sms", 3)
+
+
+async def test_a_digest_that_failed_on_a_channel_after_its_person_changed_tells_of_it_in_order(house: House) -> None:
+    (siti,) = people(1)
+    await digest_of(house, siti)
+    begun = await start(house)
+    await house.put(siti, NO_DOCUMENTS)
+    await finish(house, begun, Rejected("131026", "unreachable"))
+    (digest,) = [row for row in await digests(house) if row["state"] == "cancelled"]
+    told = await house.query("SELECT type, sequence FROM outbox WHERE key = $1 ORDER BY seq", str(digest["id"]))
+    assert [(row["type"], row["sequence"]) for row in told] == [
+        ("NotificationChannelFailed", 1),
+        ("NotificationFailed", 2),
+    ]
+
+
+async def test_what_a_digest_told_as_sent_is_not_told_so_again_by_the_one_that_is_made_instead(house: House) -> None:
+    (siti,) = people(1)
+    await digest_of(house, siti)
+    for number in (1, 2):
+        begun = await start(house)
+        await finish(house, begun, Accepted("200", f"m-{number}"))
+        if number == 1:
+            failed = Receipt("whatsapp", begun[0].attempt_id, None, "failed", house.clock.now(), "131026")
+            async with house.desk.database.transaction() as conn:
+                await apply_receipts(conn, [failed], now=house.clock.now())
+            await house.desk.hear(card(siti, phone=NEW))
+            await house.route(DIGESTS)
+    assert [row["state"] for row in await digests(house)] == ["cancelled", "sent"]
+    told = await house.query(
+        "SELECT key, count(*) AS n FROM outbox WHERE type = 'NotificationSent' GROUP BY key ORDER BY 2"
+    )
+    assert [row["n"] for row in told] == [1] * 5, "two digests and three messages, each once"
+
+
+@pytest.mark.parametrize("paused", [("document-verified",), ("document-verified", "affiliation-lapsed")])
+async def test_of_a_digest_that_is_made_again_what_was_paused_meanwhile_is_held(
+    house: House, paused: tuple[str, ...]
+) -> None:
+    (siti,) = people(1)
+    await digest_of(house, siti)
+    for template in paused:
+        async with house.desk.database.transaction() as conn:
+            await pauses.pause(conn, template, PauseTemplate(reason="wrong-text"), by="op", now=house.clock.now())
+    await house.desk.hear(card(siti, phone=NEW))
+    await house.route(DIGESTS)
+    rows = [row for row in await house.desk.rows() if row["reason"] != "digest-remade"]
+    assert {row["template"] for row in rows if row["state"] == "held"} == set(paused)
+    assert [row["template"] for row in rows if row["state"] == "queued"] == (
+        ["digest"] if len(paused) == 1 else ["training-completed"]
+    )
+    for template in paused:
+        async with house.desk.database.transaction() as conn:
+            await pauses.resume(conn, template, ResumeTemplate(reason="settled"), by="op", now=house.clock.now())
+    await house.route(DIGESTS)
+    assert "held" not in await house.desk.states()
 
 
 async def test_of_two_who_are_not_one_after_all_no_digest_tells_the_other(house: House) -> None:
@@ -391,7 +496,7 @@ async def test_whoever_is_gone_or_wants_no_more_hears_nothing_after_that_whateve
             async with desk.database.transaction() as conn:
                 begun = await handlers.begin_attempts(conn, starts, lease_seconds=60, now=desk.clock.now())
             outcome = chance.choice(OUTCOMES)
-            await finish(house, [one for one in starts if one.notification_id in begun], outcome)
+            await finish(house, [one for one in starts if one.attempt_id in begun], outcome)
             if not jobs:
                 await asyncio.sleep(0.01)
 

@@ -76,18 +76,18 @@ class World:
         """One worker: claim, begin, call, record; it may die after any step."""
         for channel in CHANNELS:
             jobs = await self._claim(channel)
-            starts = {job.id: Start(job.id, job.claim, new_id(), channel, "id", channel, job.id.bytes) for job in jobs}
-            living = {key: start for key, start in starts.items() if not self._dies(key, "claimed", 0.05)}
-            for key in [key for key in living if self._dies(key, "halted", 0.1)]:
-                self.halted[self.round + 1].append(living.pop(key))  # until its claim has passed to somebody else
-            living |= {start.notification_id: start for start in self.halted.pop(self.round, [])}
+            starts = [Start(job.id, job.claim, new_id(), channel, "id", channel, job.id.bytes) for job in jobs]
+            alive = [start for start in starts if not self._dies(start.notification_id, "claimed", 0.05)]
+            # perhaps until its claim has passed to somebody else, perhaps to another line of this very process
+            halted = [start for start in alive if self._dies(start.notification_id, "halted", 0.1)]
+            self.halted[self.round + 1] += halted
+            living = [*self.halted.pop(self.round, []), *(start for start in alive if start not in halted)]
             for _ in range(2):  # the answer of the first commit was lost
                 async with self.desk.database.transaction() as conn:
-                    begun = await handlers.begin_attempts(
-                        conn, list(living.values()), lease_seconds=60, now=self.desk.clock.now()
-                    )
+                    begun = await handlers.begin_attempts(conn, living, lease_seconds=60, now=self.desk.clock.now())
             await asyncio.sleep(0)
-            ends = [end for key in begun if (end := self._call(living[key])) is not None]
+            called = [self._call(start) for start in living if start.attempt_id in begun]
+            ends = [end for end in called if end is not None]
             await asyncio.sleep(0)
             await self._record([end for end in ends for _ in range(self._copies(end))])
 

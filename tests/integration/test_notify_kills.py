@@ -59,7 +59,7 @@ async def begin(desk: Desk, job: Job, attempt_id: UUID, lease_seconds: float = 6
     start = Start(job.id, job.claim, attempt_id, "email", "id")
     async with desk.database.transaction() as conn:
         begun = await handlers.begin_attempts(conn, [start], lease_seconds=lease_seconds, now=desk.clock.now())
-    return begun == {job.id}
+    return begun == {attempt_id}
 
 
 async def end(desk: Desk, notification_id: UUID, attempt_id: UUID, outcome: Outcome) -> None:

@@ -192,7 +192,7 @@ ALLOWED: list[tuple[int, Callable[[Connection], Awaitable[object]]]] = [
     (3_000, lambda c: routing.lock_planned(c, 500, NOW)),
     (500, lambda c: routing.lock_waiting(c, VENDORS[:6], NOW + timedelta(days=9))),
     (500, lambda c: routing.lock_open(c, VENDORS[:6])),
-    (500, lambda c: changes.lock_messages(c, VENDORS[:6])),
+    (500, lambda c: changes.lock_messages(c, VENDORS[:3], waiting=VENDORS[:6])),
     (500, lambda c: changes.lock_everything(c, VENDORS[:6])),
     (500, lambda c: changes.lock_digests(c, VENDORS[:6])),
     (
@@ -212,7 +212,7 @@ ALLOWED: list[tuple[int, Callable[[Connection], Awaitable[object]]]] = [
     ),
     (4_000, lambda c: receipts.find_attempts(c, [one for _, one in TOLD])),
     (4_000, lambda c: receipts.read_attempts(c, [attempt_id for attempt_id, _ in TOLD])),
-    (100, lambda c: intents.release_waiting(c, VENDORS[100:103])),
+    (100, lambda c: intents.release_waiting(c, MESSAGES[:3])),
     (100, lambda c: inbox.find_inbox(c, VENDORS[:2], unread=True, before=None, limit=20)),
     (100, lambda c: inbox.count_unread(c, VENDORS[:2])),
     (15_000, lambda c: figures.count_settled(c, NOW, unknown_before=NOW - timedelta(days=30), limit=500)),

@@ -20,6 +20,7 @@ from services.notify.handlers import delivery as handlers
 from services.notify.handlers.broadcasts import Actor
 from services.notify.handlers.delivery import End
 from services.notify.handlers.reports import apart
+from services.notify.journal import Journal
 from services.notify.store import delivery as store
 from shared.events.notify import Channel
 from shared.events.rights import VendorErased
@@ -320,3 +321,22 @@ async def _somebody_waits(desk: Desk) -> bool:
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
             )
         )
+
+
+# --- one message, two claims
+
+
+async def test_of_two_claims_of_a_message_that_meet_in_one_commit_only_the_one_that_holds_leaves(desk: Desk) -> None:
+    """As after a database that was away for longer than a claim lasts: one line still asks with the old claim when
+    another of the same process asks with the new one.
+    """
+    await offers(desk, people(1), "whatsapp")
+    claimed = [(await desk.claim(lease_seconds, channel="whatsapp"))[0] for lease_seconds in (0.0, 60.0)]
+    starts = [store.Start(job.id, job.claim, new_id(), "whatsapp", "id") for job in claimed]
+    journal = Journal(desk.database, desk.clock, lease_seconds=60)
+    asked = [asyncio.create_task(journal.begin(one)) for one in starts]
+    await asyncio.sleep(0)
+    journal.close()
+    await journal.run()
+    assert await asyncio.gather(*asked) == [False, True]
+    assert [row["id"] for row in await desk.attempts()] == [starts[1].attempt_id]

@@ -12,9 +12,9 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from services.notify.domain.delivery import Settlement, Standing, cancel
+from services.notify.domain.delivery import UNSENT, Settlement, Standing, cancel
 from services.notify.domain.doubles import SAME_PERSON, superfluous
-from services.notify.store import changes, delivery, routing, wishes
+from services.notify.store import changes, delivery, intents, routing, wishes
 from services.notify.store.changes import CardChange
 from services.notify.store.erasures import PEOPLE
 from shared import families
@@ -86,14 +86,18 @@ async def _cancel(conn: Connection, cancelled: Sequence[Settlement], now: dateti
 # --- cards
 
 
-async def follow_cards(conn: Connection, news: Sequence[CardChange], *, now: datetime) -> None:
-    """These cards, which are kept, say something else than before: what waits goes by them."""
-    if not news:
-        return
-    vendor_ids = [one.vendor_id for one in news]
-    locked = await changes.lock_messages(conn, vendor_ids)
-    await reconsider(conn, vendor_ids, locked, now=now)
-    await changes.widen_routes(conn, locked, news)
+async def follow_cards(
+    conn: Connection, vendor_ids: Collection[UUID], news: Sequence[CardChange], *, now: datetime
+) -> None:
+    """The cards of these vendors are kept: what waited for one is routed. Some (`news`) say something else than before:
+    what waits goes by them.
+    """
+    changed = [one.vendor_id for one in news]
+    locked = await changes.lock_messages(conn, changed, waiting=vendor_ids)
+    await intents.release_waiting(conn, locked)
+    if news:
+        await reconsider(conn, changed, locked, now=now)
+        await changes.widen_routes(conn, locked, news)
 
 
 # --- people
@@ -112,7 +116,8 @@ async def remember_merges(conn: Connection, events: Sequence[VendorMerged], *, n
     locked = await changes.lock_messages(conn, of_person)
     await reconsider(conn, list(of_person), locked, now=now)
     twins = superfluous(await changes.find_twins(conn, of_person, now))
-    standings = [one for one, _ in await delivery.lock_attempted(conn, twins)]
+    # locked only now: a message that had left, and failed since, may be leaving by its next channel
+    standings = [one for one, _ in await delivery.lock_attempted(conn, twins) if one.state in UNSENT]
     await _cancel(conn, [cancel(one, SAME_PERSON) for one in standings], now)
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from services.notify.handlers.changes import follow_cards
-from services.notify.store import changes, copies, intents
+from services.notify.store import changes, copies, routing
 from services.notify.store.erasures import PEOPLE
 from shared import families
 from shared.db import Connection
@@ -23,13 +23,16 @@ async def remember_contacts(
     last = {UUID(card.subject): card for card in cards}
     news = await changes.find_card_changes(conn, last)
     await copies.save_contacts(conn, list(last.values()), now)
-    await follow_cards(conn, news, now=now)
-    await intents.release_waiting(conn, list(last))
+    await follow_cards(conn, last, news, now=now)
 
 
 async def forget_contact(conn: Connection, vendor_id: UUID) -> None:
-    """Erase how to reach a vendor. What is not yet sent to it finds no contact and is rejected."""
+    """Erase how to reach a vendor. What is not yet sent to it finds no contact and is rejected, also what a worker
+    holds with the card as it was.
+    """
     await copies.remove_contact(conn, vendor_id)
+    ids, _ = await routing.lock_open(conn, [vendor_id])
+    await routing.route_anew(conn, ids)
 
 
 async def forget_organisation(conn: Connection, party_id: UUID) -> None:

@@ -53,7 +53,7 @@ class End(NamedTuple):
 async def begin_attempts(
     conn: Connection, starts: Sequence[Start], *, lease_seconds: float, now: datetime
 ) -> set[UUID]:
-    """Record attempts before their calls; the notifications that may be sent now."""
+    """Record attempts before their calls; ids of those that may be made now."""
     return await delivery.begin_attempts(conn, starts, lease_seconds=lease_seconds, now=now)
 
 
@@ -201,14 +201,14 @@ async def save_settlements(conn: Connection, settlements: Sequence[Settlement], 
     await delivery.save_settlements(conn, settlements, now)
     if retried := [one.id for one in settlements if one.state == "retry"]:
         await pauses.hold_again(conn, retried)
-    if back := [one.id for one in settlements if one.state in ("retry", "planned")]:
-        await changes.heed_marks(conn, back, now=now)
     facts = [
         Fact(event, one.version - len(one.events) + number)
         for one in settlements
         for number, event in enumerate(one.events, start=1)
     ]
     await record(conn, facts, now=now)
+    if back := [one.id for one in settlements if one.state in ("retry", "planned")]:
+        await changes.heed_marks(conn, back, now=now)  # what this tells comes after what was told above
     await digested.follow(conn, settlements, now)
 
 

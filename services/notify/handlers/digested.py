@@ -32,8 +32,8 @@ async def follow(conn: Connection, settlements: Sequence[Settlement], now: datet
     for child in await digests.lock_children(conn, list(of_digests)):
         settlement = of_digests[child.digest_id]
         events = [_for_child(event, child) for event in settlement.events if _counts(event)]
-        if child.read:  # that was told
-            events = [event for event in events if not isinstance(event, NotificationRead)]
+        said = (NotificationSent,) * child.sent + (NotificationRead,) * child.read
+        events = [event for event in events if not isinstance(event, said)]
         facts += [Fact(event, child.version + number) for number, event in enumerate(events, start=1)]
         kinds = {type(event) for event in events}
         outcomes.append(

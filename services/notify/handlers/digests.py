@@ -14,7 +14,7 @@ from services.notify.handlers import templates
 from services.notify.handlers.recipients import Decided, apply_all, decide_all
 from services.notify.plans import DIGEST
 from services.notify.rendering import TemplateFault, render
-from services.notify.store import digests, routing, wishes
+from services.notify.store import digests, pauses, routing, wishes
 from services.notify.store.digests import Digest
 from services.notify.store.routing import Waiting
 from shared.crypto import Sealer
@@ -34,6 +34,7 @@ async def gather(conn: Connection, *, rules: Rules, sealer: Sealer, now: datetim
         return 0
     members = await wishes.find_members(conn, due)
     waiting = await routing.lock_waiting(conn, list({one for ids in members.values() for one in ids}), now)
+    waiting, held = await _without_paused(conn, waiting)
     by_id = {one.planned.case.id: one for one in waiting}
     decided = await decide_all(conn, [one.planned for one in waiting], rules=rules, sealer=sealer, now=now)
     alone: list[Decided] = []
@@ -57,7 +58,18 @@ async def gather(conn: Connection, *, rules: Rules, sealer: Sealer, now: datetim
     if made:
         alone += await _save(conn, made, now)
     await apply_all(conn, alone, now)
-    return len(waiting)
+    return len(waiting) + held
+
+
+async def _without_paused(conn: Connection, waiting: Sequence[Waiting]) -> tuple[list[Waiting], int]:
+    """Those of these messages whose template is not paused; how many others there are, which are held. A pause holds
+    what waits for a digest, but what one told is there again once it is taken apart.
+    """
+    paused = await pauses.find_paused(conn)
+    held = [one.planned.case.id for one in waiting if one.planned.case.template in paused]
+    if held:
+        await routing.hold(conn, held)
+    return [one for one in waiting if one.planned.case.template not in paused], len(held)
 
 
 async def _save(conn: Connection, made: Sequence[tuple[Digest, list[Decided]]], now: datetime) -> list[Decided]:

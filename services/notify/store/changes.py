@@ -47,17 +47,21 @@ async def find_card_changes(conn: Connection, cards: Mapping[UUID, ContactCard |
     ]
 
 
-async def lock_messages(conn: Connection, vendor_ids: Collection[UUID]) -> list[UUID]:
+async def lock_messages(
+    conn: Connection, vendor_ids: Collection[UUID], *, waiting: Collection[UUID] = ()
+) -> list[UUID]:
     """Lock whatever of these vendors has not left for certain, and the digests that tell of their messages; in the
-    order of ids, waiting for who holds one.
+    order of ids, waiting for who holds one. `waiting`: of these vendors too what waits for their card.
     """
     rows = await conn.fetch(
         "SELECT n.id FROM notification AS n WHERE n.state = ANY($2::text[]) AND n.id IN ("
         "SELECT id FROM notification WHERE vendor_id = ANY($1::uuid[]) AND state = ANY($2::text[]) "
-        "UNION SELECT digest_id FROM notification WHERE vendor_id = ANY($1::uuid[]) AND state = 'digested') "
+        "UNION SELECT digest_id FROM notification WHERE vendor_id = ANY($1::uuid[]) AND state = 'digested' "
+        "UNION SELECT id FROM notification WHERE vendor_id = ANY($3::uuid[]) AND state = 'waiting_contact') "
         "ORDER BY n.id FOR UPDATE OF n",
         list(vendor_ids),
         [*UNSENT, *UNDER_WAY],
+        list(waiting),
     )
     return [row["id"] for row in rows]
 

@@ -34,25 +34,25 @@ class Start(NamedTuple):
 async def begin_attempts(
     conn: Connection, starts: Sequence[Start], *, lease_seconds: float, now: datetime
 ) -> set[UUID]:
-    """Write these attempts before their calls; ids of the notifications that may be sent now.
+    """Write these attempts before their calls; ids of those that may be made now.
 
-    One is missing when its claim has passed to somebody else, when its deadline has passed, or when somebody decides
-    about it at this moment: nobody is waited for, so this deadlocks with nobody. Repeating the statement after a commit
-    whose answer was lost gives the same ids: an attempt that stands is counted.
+    One is missing when its claim has passed to somebody else (perhaps to another of these), when its deadline has
+    passed, or when somebody decides about it at this moment: nobody is waited for, so this deadlocks with nobody.
+    Repeating the statement after a commit whose answer was lost gives the same ids: an attempt that stands is counted.
     """
     rows = await conn.fetch(
         "WITH wanted AS (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $8::text[], "
         "$9::bytea[]) AS w (id, claim, attempt_id, channel, language, provider, address_key)), "
-        "ours AS (SELECT n.id FROM notification AS n JOIN wanted AS w ON n.id = w.id "
+        "ours AS (SELECT n.id, w.attempt_id FROM notification AS n JOIN wanted AS w ON n.id = w.id "
         "WHERE n.claim = w.claim AND n.state IN ('queued', 'retry') AND n.deadline > $7 FOR UPDATE OF n SKIP LOCKED), "
         "begun AS (UPDATE notification n SET state = 'sending', attempts = n.attempts + 1, attempt_id = w.attempt_id, "
         "channel = w.channel, provider = w.provider, language = w.language, reason = NULL, "
-        "due_at = clock_timestamp() + make_interval(secs => $6) FROM wanted w JOIN ours USING (id) "
+        "due_at = clock_timestamp() + make_interval(secs => $6) FROM wanted w JOIN ours USING (id, attempt_id) "
         "WHERE n.id = w.id RETURNING n.id, n.attempt_id, n.attempts, n.channel, n.provider, w.address_key), "
         "noted AS (INSERT INTO attempt (id, notification_id, number, channel, provider, address_key, began_at) "
-        "SELECT attempt_id, id, attempts, channel, provider, address_key, $7 FROM begun RETURNING notification_id) "
-        "SELECT notification_id FROM noted UNION ALL "
-        "SELECT n.id FROM wanted w JOIN notification n ON n.id = w.id "
+        "SELECT attempt_id, id, attempts, channel, provider, address_key, $7 FROM begun RETURNING id) "
+        "SELECT id FROM noted UNION ALL "
+        "SELECT w.attempt_id FROM wanted w JOIN notification n ON n.id = w.id "
         "WHERE n.attempt_id = w.attempt_id AND n.state = 'sending' AND n.due_at > statement_timestamp()",
         [start.notification_id for start in starts],
         [start.claim for start in starts],
@@ -64,7 +64,7 @@ async def begin_attempts(
         [start.provider for start in starts],
         [start.address_key for start in starts],
     )
-    return {row["notification_id"] for row in rows}
+    return {row["id"] for row in rows}
 
 
 async def lock_attempted(conn: Connection, ids: Sequence[UUID]) -> list[tuple[Standing, UUID | None]]:

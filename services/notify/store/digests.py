@@ -27,7 +27,7 @@ class Digest(NamedTuple):
 
 
 class Child(NamedTuple):
-    """A message that was told within a digest. `read`: in the inbox, before."""
+    """A message that was told within a digest. `sent`: within an earlier one, before; `read`: in the inbox, before."""
 
     notification_id: UUID
     digest_id: UUID
@@ -35,6 +35,7 @@ class Child(NamedTuple):
     template: str
     event_id: UUID
     version: int
+    sent: bool
     read: bool
 
 
@@ -105,7 +106,7 @@ async def save_digested(conn: Connection, told_in: Mapping[UUID, UUID], now: dat
 async def lock_children(conn: Connection, digest_ids: Sequence[UUID]) -> list[Child]:
     """Lock the messages that these digests tell, in the order of ids."""
     rows = await conn.fetch(
-        "SELECT id, digest_id, vendor_id, template, event_id, version, read_at FROM notification "
+        "SELECT id, digest_id, vendor_id, template, event_id, version, sent_at, read_at FROM notification "
         "WHERE digest_id = ANY($1::uuid[]) ORDER BY id FOR UPDATE",
         digest_ids,
     )
@@ -117,6 +118,7 @@ async def lock_children(conn: Connection, digest_ids: Sequence[UUID]) -> list[Ch
             row["template"],
             row["event_id"],
             row["version"],
+            row["sent_at"] is not None,
             row["read_at"] is not None,
         )
         for row in rows

@@ -72,15 +72,12 @@ async def find_told(conn: Connection, drafts: Sequence[Draft]) -> set[UUID]:
     return {row["event_id"] for row in rows}
 
 
-async def release_waiting(conn: Connection, vendor_ids: Sequence[UUID]) -> int:
-    """Have what waited for these vendors' cards routed, locked in the order of ids; how many."""
-    return _count(
-        await conn.execute(
-            "WITH mine AS (SELECT id FROM notification WHERE state = 'waiting_contact' "
-            "AND vendor_id = ANY($1::uuid[]) ORDER BY id FOR UPDATE) "
-            "UPDATE notification AS n SET state = 'planned' FROM mine WHERE n.id = mine.id",
-            vendor_ids,
-        )
+async def release_waiting(conn: Connection, notification_ids: Sequence[UUID]) -> None:
+    """Have those of these messages, which are locked, routed that waited for their vendor's card, which is there."""
+    await conn.execute(
+        "UPDATE notification AS n SET state = 'planned' FROM contact AS c "
+        "WHERE n.id = ANY($1::uuid[]) AND n.state = 'waiting_contact' AND c.vendor_id = n.vendor_id",
+        notification_ids,
     )
 
 
