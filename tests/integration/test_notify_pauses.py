@@ -13,7 +13,7 @@ from services.notify.domain.templates import ActivateVersion
 from services.notify.handlers import delivery as deliveries
 from services.notify.handlers import templates
 from services.notify.rendering import Template, release_templates, version_of
-from services.notify.store import audiences
+from services.notify.store import audiences, inbox
 from services.notify.store.delivery import Start
 from shared.ids import new_id
 from tests.integration.backbone import until
@@ -273,3 +273,36 @@ async def test_a_message_of_a_paused_broadcast_waits_for_both(outside: Outside) 
     await resume(outside)
     await desk.route()
     assert (await desk.row())["state"] == "queued"
+
+
+async def test_what_waits_for_its_card_or_for_the_router_leaves_with_the_words_that_were_wished(
+    outside: Outside,
+) -> None:
+    desk = outside.desk
+    here, late = people(2)
+    await desk.hear(card(here))
+    await pause(outside)
+    await desk.hear(enrolled(here), enrolled(late))
+    assert await desk.states() == {"planned": 1, "waiting_contact": 1}
+    version = await mended(desk)
+    await resume(outside)
+    await desk.hear(card(late))
+    assert [row["template_version"] for row in await desk.rows()] == [version] * 2
+    async with mail_server(Mailbox()) as mailbox, desk.delivering(mailbox):
+        await desk.until("sent", 2)
+    assert all(b"Subject: Ralat" in one for one in mailbox.raw)
+
+
+async def test_no_inbox_shows_what_is_paused_whatever_it_waits_for(outside: Outside) -> None:
+    desk = outside.desk
+    here, late = people(2)
+    await desk.hear(card(here))
+    await pause(outside)
+    await desk.hear(enrolled(here), enrolled(late), offer(late, desk.clock.now()))
+    async with desk.database.read() as conn:
+        shown = await inbox.find_inbox(conn, [here, late], unread=False, before=None, limit=10)
+        assert [one["template"] for one in shown] == ["booth-assigned"]
+        assert await inbox.count_unread(conn, [here, late]) == 1
+    await resume(outside)
+    async with desk.database.read() as conn:
+        assert await inbox.count_unread(conn, [here, late]) == 3

@@ -231,10 +231,12 @@ async def find_standing(conn: Connection) -> list[UUID]:
 
 
 async def count_ahead(conn: Connection, broadcast_id: UUID) -> dict[str | None, int]:
-    """How many of its messages have been planned and have not begun to leave, by channel; None: not chosen yet."""
+    """How many of its messages have been planned and have not begun to leave, by channel; None: not chosen yet. What is
+    held by its template's pause counts: the rest of the people can wait as well.
+    """
     rows = await conn.fetch(
         "SELECT channel, count(*) AS n FROM notification WHERE broadcast_id = $1 "
-        "AND state IN ('planned', 'deferred', 'queued', 'retry') GROUP BY channel",
+        "AND state IN ('planned', 'deferred', 'held', 'queued', 'retry') GROUP BY channel",
         broadcast_id,
     )
     return {row["channel"]: row["n"] for row in rows}

@@ -13,13 +13,15 @@ async def find_inbox(
     conn: Connection, vendor_ids: Sequence[UUID], *, unread: bool, before: UUID | None, limit: int
 ) -> list[dict[str, Any]]:
     """Messages to these ids, newest first. Not there: what the person ended or did not consent to, what a broadcast has
-    not sent (yet), digests (their messages are here themselves), what test keys made.
+    not sent (yet), what is paused, digests (their messages are here themselves), what test keys made.
     """
     rows = await conn.fetch(
         "SELECT id AS notification_id, vendor_id, template, template_version, topic, params, language, cause_at, "
         "planned_at, deadline, read_at FROM notification "
         "WHERE vendor_id = ANY($1::uuid[]) AND template <> 'digest' AND mode <> 'test' "
         "AND state NOT IN ('held', 'cancelled') "
+        "AND NOT (state IN ('planned', 'waiting_contact', 'deferred') "
+        "AND template IN (SELECT template FROM template_standing WHERE paused)) "
         "AND NOT (state = 'rejected' AND reason IN ('stopped', 'no-consent', 'erased')) "
         "AND (broadcast_id IS NULL OR state IN ('sent', 'delivered', 'unknown', 'digested')) "
         "AND (NOT $2 OR read_at IS NULL) AND ($3::uuid IS NULL OR id < $3) ORDER BY id DESC LIMIT $4",
@@ -37,6 +39,8 @@ async def count_unread(conn: Connection, vendor_ids: Sequence[UUID]) -> int:
         "SELECT count(*) FROM notification "
         "WHERE vendor_id = ANY($1::uuid[]) AND template <> 'digest' AND mode <> 'test' "
         "AND state NOT IN ('held', 'cancelled') "
+        "AND NOT (state IN ('planned', 'waiting_contact', 'deferred') "
+        "AND template IN (SELECT template FROM template_standing WHERE paused)) "
         "AND NOT (state = 'rejected' AND reason IN ('stopped', 'no-consent', 'erased')) "
         "AND (broadcast_id IS NULL OR state IN ('sent', 'delivered', 'unknown', 'digested')) AND read_at IS NULL",
         vendor_ids,

@@ -103,23 +103,26 @@ async def hold_again(conn: Connection, notification_ids: Collection[UUID]) -> No
 
 async def release(conn: Connection, template: str, version: str | None) -> int:
     """Have what was held back routed anew; how many. `version`: the words it leaves with, None: those it was planned
-    with; messages of broadcasts keep theirs.
+    with; messages of broadcasts keep theirs. It holds too for what waits for its card, or has not come to the router.
     """
-    tag = await conn.execute(
-        "WITH mine AS (SELECT id FROM notification WHERE template = $1 AND state = 'held' ORDER BY id FOR UPDATE) "
-        "UPDATE notification AS n SET state = 'planned', template_version = CASE WHEN n.broadcast_id IS NULL "
-        "THEN coalesce($2, n.template_version) ELSE n.template_version END FROM mine WHERE n.id = mine.id",
+    count: int = await conn.fetchval(
+        "WITH mine AS (SELECT id, state FROM notification WHERE template = $1 "
+        "AND state IN ('held', 'waiting_contact', 'planned') ORDER BY id FOR UPDATE), "
+        "released AS (UPDATE notification AS n SET template_version = CASE WHEN n.broadcast_id IS NULL "
+        "THEN coalesce($2, n.template_version) ELSE n.template_version END, "
+        "state = CASE WHEN mine.state = 'held' THEN 'planned' ELSE n.state END FROM mine WHERE n.id = mine.id) "
+        "SELECT count(*) FROM mine WHERE state = 'held'",
         template,
         version,
     )
-    return int(tag.rpartition(" ")[2])
+    return count
 
 
 async def find_held_versions(conn: Connection, template: str) -> list[str]:
-    """The versions with which held messages that are of no broadcast were planned."""
+    """The versions with which messages that wait, and are of no broadcast, were planned."""
     rows = await conn.fetch(
         "SELECT DISTINCT template_version FROM notification WHERE template = $1 AND broadcast_id IS NULL "
-        "AND state = 'held'",
+        "AND state IN ('held', 'waiting_contact', 'planned')",
         template,
     )
     return [row["template_version"] for row in rows]
