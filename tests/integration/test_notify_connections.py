@@ -19,6 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from services.notify.channels import http
 from services.notify.channels.http import Answer, Api, Connection
 from services.notify.domain.delivery import Ambiguous, Deferred
 from tests.integration.notify_adapters import ANSWER_SECONDS, CUT, Script, answer, scripted
@@ -129,12 +130,44 @@ async def test_a_server_that_hangs_up_at_once_leaves_every_message_with_an_outco
     assert outcomes <= {Deferred, Ambiguous}
 
 
+@pytest.mark.parametrize("token", ["a\r\nb", "kunci\u2013baru"], ids=["with a line break", "with a dash of a text"])
 @on_both_loops
-async def test_a_request_that_cannot_be_written_never_leaves() -> None:
+async def test_a_request_that_cannot_be_written_never_leaves(token: str) -> None:
     async with scripted(numbered(0)) as script, connected(script) as connection:
-        found = await connection.call("POST", PATH, {"Authorization": "Bearer a\r\nb"}, b"{}", seconds=5.0)
+        found = await connection.call("POST", PATH, {"Authorization": f"Bearer {token}"}, b"{}", seconds=5.0)
         assert found == Deferred("before-content request-malformed", "provider")
         assert script.asked == []
+
+
+@on_both_loops
+async def test_a_connection_that_took_long_to_open_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate = _certificate(tmp_path, "127.0.0.1")
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(certificate)
+    script = Script([numbered(3)])
+    server = await asyncio.start_server(script.serve, "127.0.0.1", 0, ssl=serving)
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while some := await reader.read(4096):
+            writer.write(some)
+
+    async def pass_on_late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(2 * http.KEPT_OPEN_SECONDS)  # the handshake waits for it
+        behind, before = await asyncio.open_connection("127.0.0.1", server.sockets[0].getsockname()[1])
+        await asyncio.gather(pass_on(reader, before), pass_on(behind, writer), return_exceptions=True)
+
+    monkeypatch.setattr(http, "KEPT_OPEN_SECONDS", 0.2)
+    monkeypatch.setattr(httpx, "create_ssl_context", lambda trust_env: ssl.create_default_context(cafile=certificate))
+    slow = await asyncio.start_server(pass_on_late, "127.0.0.1", 0)
+    url = f"https://127.0.0.1:{slow.sockets[0].getsockname()[1]}"
+    connection = Connection(Api(url, connect_seconds=10.0, answer_seconds=10.0))
+    try:
+        assert await ask(connection) == 3
+    finally:
+        await connection.close()
+        script.over.set()
+        slow.close()
+        server.close()
 
 
 @on_both_loops

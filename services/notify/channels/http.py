@@ -71,7 +71,7 @@ class _Wire(asyncio.Protocol):
         self._waiting: asyncio.Future[Answer] | None = None
         self._head: h11.Response | None = None
         self._body = bytearray()
-        self._usable_until = time.monotonic() + KEPT_OPEN_SECONDS
+        self._usable_until = 0.0
 
     @property
     def is_usable(self) -> bool:
@@ -97,6 +97,7 @@ class _Wire(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by its class
+        self._usable_until = time.monotonic() + KEPT_OPEN_SECONDS
 
     def data_received(self, data: bytes) -> None:
         if self._waiting is None or self._waiting.done():
@@ -225,8 +226,8 @@ class Connection:
         try:
             request = h11.Request(method=method, target=api.root + path, headers=list(all_headers.items()))
             wire = await self._opened()
-        except h11.LocalProtocolError:
-            return self._before("request-malformed")  # a token with a line break
+        except (h11.LocalProtocolError, UnicodeEncodeError):
+            return self._before("request-malformed")  # a token with a line break, or a dash that a text program made
         except TimeoutError:
             return self._before("timed-out")
         except OSError:
