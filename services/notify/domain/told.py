@@ -1,8 +1,8 @@
 """What was told of a message: its events, found again from what is kept of it. Pure.
 
 Events leave through the outbox and are not kept. From the attempts, the receipts and the moments of a message they can
-be found again, but for those of which nothing stays (a channel that was left without an attempt, a failure that a late
-receipt undid): then it is said how many are missing, and none has a number.
+be found again, but for those of which nothing sure stays (a channel that was left without an attempt, a failure that
+came late or that a late receipt undid): then it is said how many are missing, and none has a number.
 """
 
 from collections.abc import Mapping, Sequence
@@ -61,15 +61,24 @@ def _of_attempts(row: Mapping[str, Any], attempts: Sequence[Mapping[str, Any]]) 
         if not sent and (one["outcome"] == "accepted" or one["status"] in ("sent", "delivered", "read")):
             sent = True
             found.append(Told("NotificationSent", row["sent_at"], one["channel"]))
-        failed = one["outcome"] == "rejected" or one["failure"] is not None or one["status"] == FAILED
-        if after is not None:
-            moved = after["channel"] != one["channel"]  # though a late receipt may say that it arrived after all
-        else:
-            moved = failed and row["state"] not in ("rejected", "retry") and not _was_last(row, one)
-        if moved:
+        if _moved_on(row, one, after):
             reason = one["failure"] or one["code"]
             found.append(Told("NotificationChannelFailed", _failed_at(one), one["channel"], reason))
     return found
+
+
+def _moved_on(row: Mapping[str, Any], one: Mapping[str, Any], after: Mapping[str, Any] | None) -> bool:
+    """Whether it failed and its message went on to the next channel for that, as far as that is sure: other channels
+    are also chosen where the person changed, or an operator found that it had not left.
+    """
+    if not (one["outcome"] == "rejected" or one["failure"] is not None or one["status"] == FAILED):
+        return False
+    if after is None:  # where another one has reached the person, this may have failed after it
+        return (
+            one["note"] is None and row["state"] not in ("rejected", "retry", "delivered") and not _was_last(row, one)
+        )
+    at = _failed_at(one)
+    return bool(after["channel"] != one["channel"] and (at is None or at <= _moment(after["began_at"])))
 
 
 def _was_last(row: Mapping[str, Any], attempt: Mapping[str, Any]) -> bool:
