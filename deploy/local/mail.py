@@ -34,21 +34,27 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple, cast
 from urllib.parse import quote, urlencode
 
+import httpx
 import jinja2
 import uvicorn
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from fastapi import FastAPI, HTTPException, Query, Response
 from fastapi.responses import HTMLResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from deploy.local.committing import SharedCommits
+from deploy.local.mail_bounces import write_bounce
 
 HOST = "127.0.0.1"
 MESSAGE_BYTES_MAX = 10 * 1024 * 1024
 """As many mail servers have it. The catcher says so to whoever asks (EHLO, SIZE)."""
 CONNECTIONS_MAX = 200
 WAITING_MAX = 1000
+BOUNCES_MAX = 1000
+"""On their way at once; more are not made."""
+POST_TRIES = 30
+POST_SECONDS = 1.0
 NOTIFICATION_HEADER = "X-Lapak-Notification"
 
 SCHEMA = """
@@ -110,6 +116,19 @@ class Faults(BaseModel):
     reject_rate: float = Field(default=0.0, ge=0, le=1, description="share of messages refused with 451, not stored")
     delay_ms: int = Field(default=0, ge=0, le=60_000, description="wait before every answer to DATA")
     drop_after_data: int = Field(default=0, ge=0, description="so many messages are stored, then cut without an answer")
+    bounce_to: str = Field(
+        default="",
+        max_length=254,
+        description="what is sent to addresses with this in them is stored, and comes back to the envelope's sender",
+    )
+    bounce_status: str = Field(default="5.1.1", pattern=r"^[245]\.\d{1,3}\.\d{1,3}$", description="with this status")
+    bounce_after_ms: int = Field(default=0, ge=0, le=600_000, description="and so long after")
+    bounce_post: str | None = Field(
+        default=None,
+        pattern=r"^http://(127\.0\.0\.1|localhost)(:\d{1,5})?/",
+        description="where such a bounce is brought, as a server does that pipes it; none: it is only stored",
+    )
+    bounce_token: SecretStr | None = Field(default=None, description="bearer token to bring it with")
 
 
 # --- the store -----------------------------------------------------------------------------------
@@ -330,6 +349,7 @@ class Catcher:
 
     def __post_init__(self) -> None:
         self.commits = SharedCommits(self.store.add, waiting_max=WAITING_MAX)
+        self._bounces: set[asyncio.Task[None]] = set()
 
     async def handle_DATA(self, server: Connection, session: Session, envelope: Envelope) -> str:
         """Called by aiosmtpd when a message is complete; the answer to the sender is returned."""
@@ -343,15 +363,54 @@ class Catcher:
             await self.commits.store(read_header(envelope.mail_from or "", list(envelope.rcpt_tos), raw))
         except sqlite3.Error as error:
             return f"451 4.3.0 Not stored: {error}"
+        self._bounce(envelope.mail_from or "", list(envelope.rcpt_tos), raw)
         if self.faults.drop_after_data:
             self.faults.drop_after_data -= 1
             server.cut()
         return "250 2.0.0 Stored"
 
+    def _bounce(self, sender: str, recipients: list[str], raw: bytes) -> None:
+        """Have what was asked for come back. What has no sender never does: bounces of bounces would not end."""
+        wanted = self.faults.bounce_to.lower()
+        if not wanted or not sender:
+            return
+        for recipient in recipients:
+            if wanted in recipient.lower() and len(self._bounces) < BOUNCES_MAX:
+                task = asyncio.create_task(self._come_back(sender, recipient, raw, self.faults))
+                self._bounces.add(task)
+                task.add_done_callback(self._bounces.discard)
+
+    async def _come_back(self, sender: str, recipient: str, raw: bytes, faults: Faults) -> None:
+        bounce = write_bounce(sender, recipient, raw, faults.bounce_status)
+        await asyncio.sleep(faults.bounce_after_ms / 1000)
+        await self.commits.store(read_header("", [sender], bounce))
+        if faults.bounce_post is not None:
+            await _bring(bounce, faults.bounce_post, faults.bounce_token)
+
     def close(self) -> None:
         """Let the batch being written end, then close the store."""
+        for task in list(self._bounces):
+            task.cancel()
         self.commits.close()
         self.store.close()
+
+
+async def _bring(bounce: bytes, url: str, token: SecretStr | None) -> None:
+    """Bring a bounce to whoever reads them, again for a while should that one be away, as a mail server does."""
+    headers = {
+        "Authorization": f"Bearer {'' if token is None else token.get_secret_value()}",
+        "Content-Type": "message/rfc822",
+        "Idempotency-Key": f"mail-{hashlib.sha256(bounce).hexdigest()}",
+    }
+    async with httpx.AsyncClient(
+        timeout=10, verify=False
+    ) as client:  # plain HTTP on loopback; certificates load slowly
+        for _ in range(POST_TRIES):
+            with contextlib.suppress(httpx.HTTPError):
+                answer = await client.post(url, content=bounce, headers=headers)
+                if answer.status_code < 429:
+                    return
+            await asyncio.sleep(POST_SECONDS)
 
 
 class Connection(SMTP):

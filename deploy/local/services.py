@@ -62,7 +62,11 @@ def environment(running: Running, service: str, dsn: str, port: int) -> dict[str
         "LAPAK_DIGEST_TIMES": "off",
     }
     if service == "notify":
-        variables |= {"LAPAK_PUBLIC_URL": f"http://{HOST}:{port}", **messengers.environment(running)}
+        variables |= {
+            "LAPAK_PUBLIC_URL": f"http://{HOST}:{port}",
+            "LAPAK_SMTP_BOUNCE_ADDRESS": "bounce@localhost",
+            **messengers.environment(running),
+        }
     return variables
 
 

@@ -1,6 +1,7 @@
 """Settings of notify: the ways messages leave, and what is asked of each provider."""
 
 import json
+import re
 from datetime import time
 from email.utils import parseaddr
 from typing import Annotated, Any, Literal, TypeAlias
@@ -21,6 +22,7 @@ from pydantic import (
 from pydantic_settings import NoDecode
 
 from services.notify.channels.email import SmtpServer
+from services.notify.domain.bounces import PROOF_CHARS
 from services.notify.domain.budgets import ProviderBudget
 from services.notify.domain.hours import Hours, Span, read_span, read_times
 from services.notify.domain.routing import Rules
@@ -133,6 +135,12 @@ def _fault(loc: tuple[int | str, ...], kind: str, reason: str) -> str:
 
 RESERVED_NAMES = ("smtp", "simulated")
 
+LOCAL_CHARS_MAX = 64 - 1 - PROOF_CHARS
+"""Servers take 64 characters before the @ (RFC 5321)."""
+_BOUNCE_ADDRESS = re.compile(
+    rf"[A-Za-z0-9][A-Za-z0-9.-]{{0,{LOCAL_CHARS_MAX - 1}}}@[A-Za-z0-9](?:[A-Za-z0-9.-]{{0,180}}[A-Za-z0-9])?"
+)
+
 _PROVIDERS: TypeAdapter[list[ProviderSettings]] = TypeAdapter(list[ProviderSettings])
 
 
@@ -156,6 +164,12 @@ class NotifySettings(ServiceSettings):
         default="Lapak <lapak@localhost>",
         description="sender of messages; its domain is in every Message-ID",
         examples=["Lapak Jakarta <lapak@example.go.id>"],
+    )
+    smtp_bounce_address: str | None = Field(
+        default=None,
+        description="where what cannot be delivered comes back: mail to NAME+anything@DOMAIN goes to "
+        "`lapak notify bounces -`; none: to the sender",
+        examples=["bounce@pesan.example.go.id"],
     )
     smtp_connections: int = Field(
         default=16, ge=1, le=100, description="connections to the mail server at once", examples=["16"]
@@ -213,6 +227,16 @@ class NotifySettings(ServiceSettings):
             raise ValueError("must be an address like Lapak <lapak@example.go.id>, in ASCII")
         return value
 
+    @field_validator("smtp_bounce_address")
+    @classmethod
+    def _check_bounce_address(cls, value: str | None) -> str | None:
+        if value is not None and not _BOUNCE_ADDRESS.fullmatch(value):
+            raise ValueError(
+                f"must be a bare address like bounce@pesan.example.go.id, with {LOCAL_CHARS_MAX} letters, digits, dots "
+                "or hyphens before the @ at most: a plus and a proof follow them"
+            )
+        return value
+
     def server(self) -> SmtpServer:
         """The mail server."""
         host, _, port = self.smtp.rpartition(":")
@@ -224,6 +248,7 @@ class NotifySettings(ServiceSettings):
             password=None if self.smtp_password is None else self.smtp_password.get_secret_value(),
             starttls=self.smtp_starttls,
             answer_seconds=self.smtp_answer_seconds,
+            bounce_address=self.smtp_bounce_address,
         )
 
     def pace(self) -> Pace:

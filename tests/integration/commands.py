@@ -13,7 +13,7 @@ def main() -> None:
     runner = CliRunner()
     for line in sys.stdin:
         asked = json.loads(line)
-        result = runner.invoke(app, asked["words"], env=asked["env"])
+        result = runner.invoke(app, asked["words"], env=asked["env"], input=asked.get("stdin"))
         said = [result.exit_code, result.stdout, result.stderr]
         sys.stdout.write(json.dumps(said) + "\n")
         sys.stdout.flush()

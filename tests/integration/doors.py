@@ -89,6 +89,8 @@ class Door:
     params: dict[str, str] = field(default_factory=dict)
     form: dict[str, str] | None = None
     file: bytes | Callable[[Any], bytes] = b""
+    mail: bytes = b""
+    """A body that is a mail, as it came."""
     shows: frozenset[str] = frozenset()
     at: dict[str, str] = field(default_factory=dict)
     """Place in the address -> what of the world stands there, if it is not what has that name."""
@@ -151,6 +153,9 @@ async def knock(world: World, door: Door, caller: str) -> httpx.Response:
     if door.method == "GET":
         return await world.client.get(path, params=params, headers=headers)
     headers["Idempotency-Key"] = str(uuid4())
+    if door.mail:
+        headers["Content-Type"] = "message/rfc822"
+        return await world.client.post(path, content=door.mail, headers=headers)
     body = door.body(world) if callable(door.body) else door.body
     return await world.client.request(door.method, path, json=body, headers=headers, params=params)
 

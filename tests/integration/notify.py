@@ -63,6 +63,7 @@ class Mailbox:
     behave: dict[str, list[Behaviour]] = field(default_factory=lambda: defaultdict(list))
     accepted: list[tuple[str, UUID]] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
+    senders: list[str] = field(default_factory=list)
     delay_seconds: float = 0.0
     connections: int = 0
     mail_answer: str | None = None
@@ -124,6 +125,7 @@ class Mailbox:
         assert found is not None
         self.accepted.append((address, UUID(found[1].decode())))
         self.raw.append(content)
+        self.senders.append(envelope.mail_from or "")
         if self.on_accept is not None:
             self.on_accept(UUID(found[1].decode()))
         if behaviour == "accept and drop":

@@ -22,6 +22,7 @@ from tests.integration.backbone import until
 from tests.integration.notify import Desk, Mailbox, MakeDatabase, card, enrolled, mail_server, people
 from tests.integration.notify_wishes import KARANG_ANYAR, consented, registered
 from tests.integration.outside import Outside
+from tests.unit.notify_mails import absence, dsn, fields
 
 
 class Shell:
@@ -34,11 +35,11 @@ class Shell:
         self._env = {"LAPAK_TOKEN": token, "LAPAK_NOTIFY_URL": url, "COLUMNS": "200"}
         self._process = process
 
-    async def run(self, *words: str, **env: str) -> tuple[int, str, str]:
+    async def run(self, *words: str, stdin: str | None = None, **env: str) -> tuple[int, str, str]:
         """Exit code, stdout, stderr."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        asked = {"words": ["notify", *words], "env": {**self._env, **env}}
+        asked = {"words": ["notify", *words], "env": {**self._env, **env}, "stdin": stdin}
         self._process.stdin.write(json.dumps(asked).encode() + b"\n")
         code, out, err = json.loads(await self._process.stdout.readline())
         return code, out, err
@@ -278,3 +279,26 @@ async def test_a_template_is_paused_and_resumed_and_it_is_said_what_that_means(s
     assert [one["template"] for one in listed if one["paused"]] == ["training-enrolled"]
     assert (resumed[0], "1 messages go on" in resumed[2]) == (0, True)
     assert len(await shell.json("templates", "pauses")) == 2
+
+
+async def test_bounces_are_brought_as_mail_servers_want_it(shell: Shell, tmp_path: Path) -> None:
+    mail = absence("lapak@lapak.test")
+    for name in ("1.eml", "2.eml"):
+        (tmp_path / name).write_bytes(mail + name.encode())
+    large = dsn("lapak@lapak.test", [fields()]) + b"x" * 2_000_000
+    (tmp_path / "large.eml").write_bytes(large)
+    several = await shell.run("bounces", *(str(tmp_path / name) for name in ("1.eml", "2.eml", "large.eml")))
+    piped = await shell.run("bounces", "-", stdin=large.decode())
+    missing = await shell.run("bounces", str(tmp_path / "none.eml"), str(tmp_path / "1.eml"))
+    away = await shell.run("bounces", "-", stdin="x", LAPAK_NOTIFY_URL="http://127.0.0.1:1")
+    nobody = await shell.run("bounces", "-", stdin="x", LAPAK_TOKEN="")
+    odd = await shell.run("bounces", "-", stdin="x", LAPAK_TOKEN="kunci-é")
+    elsewhere = await shell.run("bounces", "-", "--provider", "sms-a", stdin="x")
+    assert (several[0], several[1].strip()) == (0, "2 auto-reply, 1 unproven")
+    assert (piped[0], piped[1].strip()) == (0, "1 unproven")
+    assert (missing[0], missing[1].strip()) == (66, "1 auto-reply")
+    assert [one[0] for one in (away, nobody, odd, elsewhere)] == [75, 75, 75, 75], "to be brought again"
+    assert "token" in nobody[2]
+    async with shell.desk.database.read() as conn:
+        keys = await conn.fetchval("SELECT count(*) FROM idempotency_key WHERE path = '/v1/providers/{name}/reports'")
+    assert keys == 3, "the same mail counts once"

@@ -38,6 +38,7 @@ from tests.integration.notify import Desk, MakeDatabase, card, enrolled, people
 from tests.integration.notify_wishes import KARANG_ANYAR, consented, merged, registered
 from tests.integration.outside import PARAMS, TEMPLATE, Outside, Serve
 from tests.integration.test_notify_webhooks import PROVIDERS, PUBLIC
+from tests.unit.notify_mails import absence
 
 KINDS = ("normal", "team", "test")
 KEYS = frozenset(f"{kind} key" for kind in KINDS)
@@ -432,6 +433,7 @@ DOORS = [
         "POST /v1/providers/{provider}/pause", OPERATORS, vendors, {"reason": "maintenance"}, at={"provider": "sms-a"}
     ),
     door("POST /v1/providers/{provider}/resume", OPERATORS, vendors, {"reason": "settled"}, at={"provider": "sms-a"}),
+    door("POST /v1/providers/{name}/reports", OPERATORS | SERVICE, vendors, at={"name": "smtp"}, mail=absence(NAME)),
     door("GET /v1/keys", OPERATORS, a_key),
     door("GET /v1/keys/magic", OPERATORS | SERVICE, a_key),
     door("POST /v1/keys", OPERATORS, vendors, {"kind": "test", "name": "SIPPT"}),

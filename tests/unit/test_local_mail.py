@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import httpx
 import pytest
 
 from deploy.local.mail import Catcher, Store, decoded, pages_and_json, read_body, read_header
+from deploy.local.mail_bounces import write_bounce
 
 MESSAGE = (
     b"From: Lapak <lapak@example.id>\r\nTo: siti@example.id\r\n"
@@ -99,3 +102,17 @@ def test_messages_are_found_by_recipient_subject_and_place(store: Store) -> None
     assert store.count()["messages"] == 0
     store.add([read_header("a@b.id", ["c@d.id"], MESSAGE)])
     assert ids() == [6]
+
+
+def test_a_bounce_of_the_catcher_is_a_report_of_the_letter_it_returns() -> None:
+    raw = write_bounce("bounce+x@lapak.test", "siti@example.id", MESSAGE, "5.2.2")
+    report = email.message_from_bytes(raw, policy=email.policy.default)
+    assert isinstance(report, EmailMessage)
+    assert not report.defects
+    assert (report["To"], report.get_content_type()) == ("bounce+x@lapak.test", "multipart/report")
+    text, status, letter = report.iter_parts()
+    about, recipient = (part for part in status.walk() if part.get_content_type() == "text/plain")
+    assert (text.get_content_type(), status.get_content_type()) == ("text/plain", "message/delivery-status")
+    assert about["Reporting-MTA"] == "dns; mail.localhost"
+    assert (recipient["Action"], recipient["Status"]) == ("failed", "5.2.2")
+    assert "X-Lapak-Notification: n-7" in letter.get_content()

@@ -1,6 +1,7 @@
 """HTTP routes of notify, thin: who may, then the handler; what is read, as JSON."""
 
 from services.notify.api import (
+    bounces,
     broadcasts,
     budgets,
     figures,
@@ -27,6 +28,7 @@ ROUTERS = [
     templates.router,
     template_pauses.router,
     webhooks.router,
+    bounces.router,
     budgets.router,
     broadcasts.router,
     inbox.router,

@@ -13,7 +13,7 @@ __all__ = ["providers"]
 
 def providers(settings: NotifySettings, sealer: Sealer) -> list[Provider]:
     """Every way a message leaves: the mail server always, the others as `LAPAK_PROVIDERS` lists them."""
-    found: list[Provider] = [Email(settings.server())]
+    found: list[Provider] = [Email(settings.server(), sealer.blind_index)]
     for one in settings.providers:
         match one:
             case WhatsAppSettings():

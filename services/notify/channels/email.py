@@ -11,7 +11,7 @@ import math
 import re
 import time
 from base64 import encodebytes
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,7 +24,9 @@ import aiosmtplib
 from aiosmtplib.email import parse_address
 
 from services.notify.channels import ChannelDown, Letter, Line, WebhookRefused
+from services.notify.channels.mail_reports import PROOF_HEADER
 from services.notify.domain import contents
+from services.notify.domain.bounces import address_fault, proof
 from services.notify.domain.delivery import Accepted, Ambiguous, Deferred, Outcome, Rejected
 from services.notify.domain.people import Contact
 from services.notify.domain.reports import RejectionKind, Report
@@ -45,7 +47,9 @@ _CONTENT_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+(; [a-z]+=[A-Za-z0-9-]+)*")
 
 @dataclass(frozen=True)
 class SmtpServer:
-    """Where mail leaves, and as whom. `answer_seconds`: how long the server may take over a content it was given."""
+    """Where mail leaves, and as whom. `answer_seconds`: how long the server may take over a content it was given;
+    `bounce_address`: where what cannot be delivered comes back, with the letter's proof between + and @.
+    """
 
     host: str
     port: int
@@ -54,6 +58,7 @@ class SmtpServer:
     password: str | None = None
     starttls: bool = False
     answer_seconds: float = 60.0
+    bounce_address: str | None = None
 
     @cached_property
     def address(self) -> str:
@@ -65,15 +70,23 @@ class SmtpServer:
         """The domain of the sender's address, which makes our Message-IDs ours."""
         return self.address.rpartition("@")[2]
 
+    def envelope_sender(self, mark: str | None) -> str:
+        """Whom servers tell that a letter came back. `mark`: the letter's proof."""
+        if self.bounce_address is None or mark is None:
+            return self.address
+        local, _, domain = self.bounce_address.rpartition("@")
+        return f"{local}+{mark}@{domain}"
+
 
 class Email:
-    """The email channel."""
+    """The email channel. `blind_index` makes the proofs by which what comes back is believed (`domain/bounces.py`)."""
 
     name = "smtp"
     channel: ChannelName = "email"
 
-    def __init__(self, server: SmtpServer) -> None:
+    def __init__(self, server: SmtpServer, blind_index: Callable[[str], bytes] | None = None) -> None:
         self._server = server
+        self._blind_index = blind_index
 
     def address(self, contact: Contact) -> str | None:
         """The contact's email address, if it gave one."""
@@ -81,19 +94,20 @@ class Email:
 
     def line(self) -> Line:
         """A connection to the server, not yet open."""
-        return _SmtpLine(self._server)
+        return _SmtpLine(self._server, self._blind_index)
 
     async def find(self, attempt_id: UUID, address: str, began_at: datetime) -> Outcome | None:
         """A mail server cannot be asked."""
         return None
 
     def read_webhook(self, path: str, headers: Mapping[str, str], body: bytes) -> Sequence[Report]:
-        """A mail server calls nobody. Raises `WebhookRefused`."""
+        """A mail server calls nobody; what it reports comes as mail (`api/bounces.py`). Raises `WebhookRefused`."""
         raise WebhookRefused("this provider reports nothing")
 
 
-def compose(letter: Letter, server: SmtpServer) -> bytes:
-    """The message as bytes (CRLF): text and HTML, and headers by which a duplicate could be recognised.
+def compose(letter: Letter, server: SmtpServer, mark: str | None = None) -> bytes:
+    """The message as bytes (CRLF): text and HTML, and headers by which a duplicate could be recognised, and by `mark`
+    what comes back.
 
     Put together by hand from values that `email` encodes: its own generator folds every header of every message anew,
     which costs more than all the rest of sending it.
@@ -112,6 +126,8 @@ def compose(letter: Letter, server: SmtpServer) -> bytes:
         f"X-Lapak-Template: {letter.template}",
         "MIME-Version: 1.0",
     ]
+    if mark is not None:
+        headers.append(f"{PROOF_HEADER}: {mark}")
     if content.unsubscribe_url is not None:
         if not _URL.fullmatch(content.unsubscribe_url):
             raise ValueError("the address to unsubscribe at would break its header")
@@ -180,8 +196,9 @@ def _mailbox(name: str, address: str) -> str:
 class _SmtpLine:
     """One connection."""
 
-    def __init__(self, server: SmtpServer) -> None:
+    def __init__(self, server: SmtpServer, blind_index: Callable[[str], bytes] | None) -> None:
         self._server = server
+        self._blind_index = blind_index
         self._smtp = aiosmtplib.SMTP(
             hostname=server.host,
             port=server.port,
@@ -218,14 +235,15 @@ class _SmtpLine:
             return Rejected("address-malformed", "address")
         if seconds <= 0:
             return Deferred("before-content too-late")
+        mark = None if self._blind_index is None else proof(self._blind_index, letter.attempt_id)
         try:
-            content = compose(letter, self._server)
+            content = compose(letter, self._server, mark)
         except (TypeError, ValueError):
             return Rejected("content-malformed", "defect")
         if len(content) > self._size_max():
             return Rejected("too-large")
         try:
-            refusal = await self._envelope(letter.address, give_up_at)
+            refusal = await self._envelope(self._server.envelope_sender(mark), letter.address, give_up_at)
             return await self._hand_over(content) if refusal is None else refusal
         except asyncio.CancelledError:
             self._smtp.close()
@@ -236,14 +254,14 @@ class _SmtpLine:
         told = self._smtp.esmtp_extensions.get("size", "")
         return int(told) if told.isascii() and told.isdigit() and int(told) else math.inf
 
-    async def _envelope(self, address: str, give_up_at: float) -> Outcome | None:
+    async def _envelope(self, sender: str, address: str, give_up_at: float) -> Outcome | None:
         """MAIL, RCPT, DATA. None when the server waits for the content; no content has left before that.
 
         A kept connection may have been hung up meanwhile, or had its fill of messages: then once more on a new one.
         """
         for is_last in (False, True):
             try:
-                await self._name_both(address)
+                await self._name_both(sender, address)
             except aiosmtplib.SMTPSenderRefused as error:
                 # it is we who are refused (configuration, policy), not this recipient: that can be mended meanwhile
                 return await self._refused(error, ours=True)
@@ -266,8 +284,8 @@ class _SmtpLine:
             return Deferred("before-content too-late")
         return None
 
-    async def _name_both(self, address: str) -> None:
-        await self._smtp.mail(self._server.address)
+    async def _name_both(self, sender: str, address: str) -> None:
+        await self._smtp.mail(sender)
         await self._smtp.rcpt(address)
         answer = await self._smtp.execute_command(b"DATA")
         if answer.code != aiosmtplib.SMTPStatus.start_input:
@@ -321,7 +339,7 @@ def _kind(error: aiosmtplib.SMTPResponseException) -> RejectionKind:
     if found is None:
         about_mailbox = isinstance(error, aiosmtplib.SMTPRecipientRefused) and error.code in (550, 551, 553)
         return "address" if about_mailbox else "other"
-    if found[0].startswith("5.1.") or found[0] == "5.2.1":
+    if address_fault(found[0]):
         return "address"
     return "unreachable" if found[0] == "5.2.2" else "other"
 

@@ -3,6 +3,7 @@
 import typer
 
 from services.notify.cli import messages
+from services.notify.cli.bounces import bounces
 from services.notify.cli.broadcasts import app as broadcasts
 from services.notify.cli.keys import app as keys
 from services.notify.cli.subscribers import app as subscribers
@@ -18,7 +19,7 @@ def notify() -> None:
     """Messages to vendors: look up, send again, settle, pause; keys, broadcasts, subscribers, templates.
 
     Exit code of every command: 0 done, 1 refused by the service (it says why), 2 not started (a wrong argument, or the
-    service does not answer), 3 the connection broke on the way.
+    service does not answer), 3 the connection broke on the way. Of `bounces`, for mail servers: as in sysexits.h.
     """
 
 
@@ -32,6 +33,7 @@ app.command("resume")(messages.resume)
 app.command("providers")(messages.providers)
 app.command("figures")(messages.figures)
 app.command("suppressions")(messages.suppressions)
+app.command("bounces")(bounces)
 app.add_typer(broadcasts, name="broadcasts")
 app.add_typer(keys, name="keys")
 app.add_typer(subscribers, name="subscribers")

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from shared.events.notify import Channel
 
-__all__ = ["AccountAlert", "Receipt", "RejectionKind", "Reply", "Report", "Status", "TemplateVerdict"]
+__all__ = ["AccountAlert", "Complaint", "Receipt", "RejectionKind", "Reply", "Report", "Status", "TemplateVerdict"]
 
 Status: TypeAlias = Literal["sent", "delivered", "read", "failed"]
 
@@ -57,6 +57,15 @@ class Reply:
 
 
 @dataclass(frozen=True)
+class Complaint:
+    """The person told its provider that our message was unwanted. `reference`: the attempt's id."""
+
+    provider: str
+    reference: UUID
+    code: str
+
+
+@dataclass(frozen=True)
 class TemplateVerdict:
     """The provider approved, refused, paused or disabled a template; `status` in its lower-case words."""
 
@@ -78,4 +87,4 @@ class AccountAlert:
     pause: bool
 
 
-Report: TypeAlias = Receipt | Reply | TemplateVerdict | AccountAlert
+Report: TypeAlias = Receipt | Reply | Complaint | TemplateVerdict | AccountAlert

@@ -8,6 +8,7 @@ Locks are taken in one order: the people of this service (shared), the person, i
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from services.notify.domain import wishes as domain
@@ -138,17 +139,25 @@ async def remember_consents(conn: Connection, said: Sequence[Said], *, now: date
 
 
 async def stop_channel(
-    conn: Connection, vendor_id: UUID, channel: Channel, key: bytes, *, by: Voice, evidence: str, now: datetime
+    conn: Connection,
+    vendor_id: UUID,
+    channel: Channel,
+    key: bytes,
+    *,
+    by: Voice,
+    evidence: str,
+    now: datetime,
+    reason: Literal["stopped", "complained"] = "stopped",
 ) -> bool:
-    """A person wants nothing more at this address (STOP); whether that is news. Raises `VendorNotKnown`.
+    """A person wants nothing more at this address (STOP, a complaint); whether that is news. Raises `VendorNotKnown`.
 
     What must be told goes by other channels from now on.
     """
     members, locked = await _hold(conn, vendor_id)
     address = Address(channel, key)
-    if "stopped" in (await store.find_suppressed(conn, [address], now)).get(address, ()):
+    if reason in (await store.find_suppressed(conn, [address], now)).get(address, ()):
         return False
-    await suppress(conn, channel, key, "stopped", evidence=evidence, now=now)
+    await suppress(conn, channel, key, reason, evidence=evidence, now=now)
     await _tell(conn, vendor_id, [Told(True, _outward(channel), None)], by, now)
     await reconsider(conn, members, locked, now=now)
     return True
