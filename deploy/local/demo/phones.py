@@ -48,7 +48,9 @@ class Phones:
             forms = await story.doors.items("notify", "/v1/whatsapp-templates")
             return bool(forms) and all(form["status"] == "approved" for form in forms)
 
-        await story.until(approved, "WhatsApp to approve the forms of messages")
+        await story.until(
+            approved, "WhatsApp to approve the forms of messages", lambda: [form["status"] for form in forms]
+        )
         with story.step("WhatsApp approves the forms of messages", len(forms)):
             pass
 

@@ -56,7 +56,7 @@ async def _certify(story: Story, school: School) -> None:
         return len(school.certificates) == len(story.trained)
 
     with story.step("certificates are issued", len(story.trained)):
-        await story.until(all_issued, "everybody's certificate")
+        await story.until(all_issued, "everybody's certificate", lambda: len(school.certificates))
     one = school.certificates[0]
     folder = story.running.state_dir / "certificate"
     folder.mkdir(exist_ok=True)

@@ -37,7 +37,8 @@ RESERVED_PER_AGENCY = 5
 SITES_OF_MARCH = ("Sawah Besar", "Johar Baru", "Cempaka Putih", "Gambir", "Tanah Abang", "Senen")
 LEFT_OUT = ("Kemayoran", "Menteng")
 PARTNERS = {"Sawah Besar": ["Bulog", "Perumda Pasar Jaya"], "Gambir": ["Dharma Jaya"], "Senen": ["Bulog"]}
-QUIET_SECONDS_MAX = 90.0
+STILL_SECONDS_MAX = 90.0
+"""So long nothing may move of what is waited for. A busy machine may take its time."""
 POLL_SECONDS = 0.15
 CALM_POLLS = 3
 TIMER_POLLS = 8  # longer than the services' timers take to see that the clock has moved
@@ -201,7 +202,7 @@ class Story:
             wanted = [source["vendors"], source["vendors"], source["contacts"]]
             return copies == wanted and known == count
 
-        await self.until(same, "the services to know every vendor")
+        await self.until(same, "the services to know every vendor", lambda: seen)
 
     async def _offer_duplicates(self) -> None:
         """Send facts again on purpose; every consumer must refuse each."""
@@ -248,12 +249,18 @@ class Story:
                     step()
                 await self.doors.done("training", f"/v1/classes/{class_id}/finish")
                 self.trained |= set(roster) - missing
-        await self.until(self._completions_known, "bazaar to know who completed a training")
+        await self._until_completions_are_known()
 
-    async def _completions_known(self) -> bool:
-        source = (await self.doors.get("training", "/v1/sources"))["completions"]
-        copy = (await self.doors.get("bazaar", "/v1/projections"))["completions"]
-        return bool(source == copy and source["count"] == len(self.trained))
+    async def _until_completions_are_known(self) -> None:
+        copy: dict[str, Any] = {}
+
+        async def same() -> bool:
+            nonlocal copy
+            source = (await self.doors.get("training", "/v1/sources"))["completions"]
+            copy = (await self.doors.get("bazaar", "/v1/projections"))["completions"]
+            return bool(source == copy and source["count"] == len(self.trained))
+
+        await self.until(same, "bazaar to know who completed a training", lambda: copy)
 
     # -- 3 to 5 ----------------------------------------------------------------------------------
 
@@ -507,24 +514,33 @@ class Story:
         assert self._now is not None
         return self._now.astimezone(UTC)
 
-    async def until(self, true: Callable[[], Awaitable[bool]], what: str) -> None:
-        deadline = asyncio.get_running_loop().time() + QUIET_SECONDS_MAX
+    async def until(
+        self, true: Callable[[], Awaitable[bool]], what: str, moved: Callable[[], object] = lambda: None
+    ) -> None:
+        """Wait until it is true; StackError when `moved`, what is seen of it on the way, has stood still too long."""
+        loop = asyncio.get_running_loop()
+        before, since = moved(), loop.time()
         while not await true():
-            if asyncio.get_running_loop().time() > deadline:
-                raise StackError(f"waited {QUIET_SECONDS_MAX:.0f} s for {what}; the logs in var/demo/logs say more")
+            if (now := moved()) != before:
+                before, since = now, loop.time()
+            elif loop.time() - since > STILL_SECONDS_MAX:
+                logs = self.running.state_dir / "logs"
+                raise StackError(f"waited for {what}: nothing moved for {STILL_SECONDS_MAX:.0f} s. See {logs}")
             await asyncio.sleep(POLL_SECONDS)
 
     async def quiet(self, calm_polls: int = CALM_POLLS) -> None:
         """Wait until nothing moves any more: all is published, consumed and sent."""
         last: list[Any] = []
+        states: dict[str, int] = {}
         calm = 0
 
         async def still() -> bool:
-            nonlocal last, calm
+            nonlocal last, states, calm
             *samples, stats = await asyncio.gather(
                 *(self.doors.metrics(name) for name in self.doors.urls), self.doors.get("notify", "/v1/stats")
             )
-            moving = sum(stats["by_state"].get(state, 0) for state in UNSETTLED)
+            states = stats["by_state"]
+            moving = sum(states.get(state, 0) for state in UNSETTLED)
             now = [_moved(found) for found in samples]
             published = sum((relayed for _, relayed, _ in now), Counter())
             through = all(recorded == relayed.total() for recorded, relayed, _ in now)
@@ -534,7 +550,7 @@ class Story:
             last = now
             return calm >= calm_polls
 
-        await self.until(still, "the services to come to rest")
+        await self.until(still, "the services to come to rest", lambda: (last, states))
 
     async def _outcome(self, service: str, outcome: str) -> float:
         samples = await self.doors.metrics(service)
