@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from shared.auth import TokenMissing, Unauthenticated
 from shared.errors import Refused
@@ -163,6 +164,18 @@ def _answer_http(request: Request, error: Exception) -> Response:
     )
 
 
+def _answer_gone(request: Request, _: Exception) -> Response:
+    """The client left before its body had come: no fault of ours, and nobody reads this but the logs."""
+    facts = request_facts(request.scope)
+    facts.refused = "body-cut-short"
+    return problem(
+        facts.request_id,
+        status=400,
+        code="body-cut-short",
+        detail="The connection ended before the whole body had come. Nothing was changed; try again.",
+    )
+
+
 def _answer_fault(request: Request, error: Exception) -> Response:
     """The one place where an unexpected exception of a request ends. Logged once, here, with its traceback."""
     facts = request_facts(request.scope)
@@ -194,4 +207,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _answer_malformed)
     app.add_exception_handler(ValidationError, _answer_malformed)
     app.add_exception_handler(HTTPException, _answer_http)
+    app.add_exception_handler(ClientDisconnect, _answer_gone)
     app.add_exception_handler(Exception, _answer_fault)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import httpx
-from fastapi import APIRouter, FastAPI, Query, UploadFile
+from fastapi import APIRouter, FastAPI, Query, Request, UploadFile
 from pydantic import BaseModel, Field
 
 from shared import telemetry
@@ -130,6 +130,10 @@ class Doors:
         @router.post("/v1/notes")
         async def notes(body: dict[str, str]) -> int:
             return len(body["text"])
+
+        @router.post("/v1/reads")
+        async def reads(request: Request) -> int:
+            return len(await request.body())
 
         @router.post("/v1/sheets")
         @large_body(UPLOAD_BYTES_MAX)

@@ -143,6 +143,22 @@ async def test_a_fault_tells_nothing_and_is_logged_once(client: httpx.AsyncClien
     assert (fault["trace_id"], fault["request_id"]) == (problem["trace_id"], problem["request_id"])
 
 
+async def test_a_client_that_leaves_before_its_body_has_come_is_no_fault(doors: Doors, lines: Lines) -> None:
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    path = "/v1/reads"
+    scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b""}
+    await doors.app({**scope, "headers": [], "server": ("t", 80), "client": ("t", 1)}, receive, send)
+    assert [line["level"] for line in lines()] == ["info"]
+    assert (sent[0]["status"], json.loads(sent[1]["body"])["code"]) == (400, "body-cut-short")
+
+
 async def test_the_server_does_not_log_a_fault_again(doors: Doors, lines: Lines) -> None:
     doors.error = RuntimeError("boom")
     server = uvicorn.Server(uvicorn.Config(doors.app, port=0, log_config=None, access_log=False, lifespan="off"))
