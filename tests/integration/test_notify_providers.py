@@ -13,6 +13,7 @@ import pytest
 from services.notify.app import create
 from services.notify.channels import Letter
 from services.notify.delivery import Outlet
+from services.notify.domain.budgets import PAIR_FLIGHT_SECONDS, ProviderBudget
 from services.notify.domain.delivery import Ambiguous, Deferred
 from services.notify.domain.providers import ResumeProvider
 from services.notify.domain.reports import AccountAlert
@@ -25,7 +26,7 @@ from shared.ids import new_id
 from tests.conftest import StandingClock
 from tests.integration.backbone import until
 from tests.integration.notify import QUICK, Desk, MakeDatabase, people
-from tests.integration.notify_scripts import Act, Scripted, offers, receipt, report, sending
+from tests.integration.notify_scripts import Act, Scripted, accept, offers, receipt, report, sending
 from tests.integration.test_notify_api import Serve
 
 
@@ -107,6 +108,29 @@ async def test_a_provider_that_asks_for_time_gets_it_from_all_replicas(desk: Des
         await asyncio.sleep(0.5)
         assert len(await desk.attempts()) == tried
     assert tried <= 2 * 2 * QUICK.lines
+
+
+async def test_what_a_provider_that_asks_for_time_was_not_given_leaves_as_soon_as_it_is_over(desk: Desk) -> None:
+    """Who was about to be written to is not kept back as if a message to them were on its way (half a minute)."""
+    vendors = people(8)
+    await offers(desk, vendors, "whatsapp")
+    only = Scripted("wa", "whatsapp")
+    budget = ProviderBudget("wa", "wa", pair_seconds=0.2, tier=8, daily_millirupiah=8000, price_millirupiah=1000)
+    held: list[int] = []
+
+    def script(letter: Letter) -> Act:
+        return Act(Deferred("130429", "provider", 0.5), False) if not held else accept(letter)
+
+    only.script = script
+    async with sending(desk, Outlet(only, lines=1, budget=budget)):
+        await until(lambda: _is_left_alone(desk, "wa"))
+        held.append(1)
+        assert await desk.settled(PAIR_FLIGHT_SECONDS * 0.8) == {"sent": 8}
+    assert set(only.times().values()) == {1}
+    async with desk.database.read() as conn:
+        counted = await conn.fetchval("SELECT recipients FROM budget_portfolio")
+        aside = await conn.fetchval("SELECT sum(held_millirupiah)::int FROM budget_recent")
+    assert (counted, aside) == (8, 0)
 
 
 async def _is_left_alone(desk: Desk, name: str) -> bool:

@@ -21,8 +21,8 @@ from services.notify.delivery.sending import Sender
 from services.notify.delivery.writing import MakeExtras, Writer, no_extras
 from services.notify.domain.hours import Hours
 from services.notify.domain.routing import Rules
+from services.notify.handlers import budgets, planning, providers, receipts, routing
 from services.notify.handlers import delivery as handlers
-from services.notify.handlers import planning, providers, receipts, routing
 from services.notify.handlers.delivery import End
 from services.notify.journal import Journal
 from services.notify.pace import Outlet, Pace
@@ -154,13 +154,17 @@ class Delivery:
                 await asyncio.wait_for(self._due.wait(), max(wait, 0.001))
 
     async def _give_back(self) -> None:
+        """Let go of what was claimed and not begun, and of what was put aside of budgets for it."""
         held = []
+        unused = []
         for sender in self._senders:
             held += sender.returned
+            unused += [one for job in sender.returned if (one := sender.unused(job)) is not None]
             sender.returned = []
         if held:
-            async with self._database.pool.acquire() as conn:
+            async with self._database.pool.acquire() as conn, conn.transaction():
                 await claims.drop_claims(conn, [job.id for job in held], [job.claim for job in held])
+                await budgets.give_back(conn, unused)
 
     # --- what time does to messages
 

@@ -13,6 +13,7 @@ from opentelemetry.trace import SpanKind
 
 from services.notify.channels import ChannelDown, Letter, Line
 from services.notify.delivery.writing import Writer
+from services.notify.domain.budgets import Refused
 from services.notify.domain.delivery import Ambiguous, Deferred, Outcome, Rejected
 from services.notify.domain.providers import Breaker, failed, succeeded
 from services.notify.domain.routing import address_key
@@ -283,6 +284,13 @@ class Sender:
         """By what the address of a message is remembered without the person; None where it has none here."""
         address = None if job.contact is None else self.outlet.provider.address(job.contact)
         return None if address is None else self.key_of(address)
+
+    def unused(self, job: Job) -> Refused | None:
+        """What its claim put aside of the budgets for a message that was not tried; None where there is nothing."""
+        budget, key = self.outlet.budget, self.address_key(job)
+        if budget is None or not budget.limited or key is None:
+            return None
+        return Refused(job.id, self.name, key, reached_provider=False)
 
     def key_of(self, address: str) -> bytes:
         """By what an address is remembered without the person."""
