@@ -27,6 +27,8 @@ SILENCE_SECONDS = 20
 """So long an offer waits for a receipt, and then tries its next channel too."""
 NUMBER = "1090000001"
 CONNECT_SECONDS = 2.0
+EMULATOR_SECONDS_MAX = 120.0
+"""What a busy machine may take to tell the emulators something."""
 CHUNK_BYTES = 65_536
 VARIABLE = re.compile(r"\{\{\d+\}\}")
 
@@ -146,7 +148,9 @@ class Channels:
 
     async def misbehave(self) -> None:
         """Have the providers go wrong; to be said again to emulators started anew."""
-        async with httpx.AsyncClient(base_url=self.running.providers_url, timeout=15, verify=False) as client:
+        async with httpx.AsyncClient(
+            base_url=self.running.providers_url, timeout=EMULATOR_SECONDS_MAX, verify=False
+        ) as client:
             for provider, wrong in WRONG.items():
                 # one seed for both providers of SMS: who has no such number has it at neither
                 faults = {"seed": self._seed, **UNCLEAR, **SPOILED_RECEIPTS, **wrong}
@@ -160,7 +164,9 @@ class Channels:
         limits = messengers.Limits(tier=None)
         await asyncio.to_thread(messengers.open_accounts, self.running, self.inward.url, limits)
         templates = await asyncio.to_thread(_forms)
-        async with httpx.AsyncClient(base_url=self.running.providers_url, timeout=30, verify=False) as client:
+        async with httpx.AsyncClient(
+            base_url=self.running.providers_url, timeout=EMULATOR_SECONDS_MAX, verify=False
+        ) as client:
             for method, path, body in (
                 ("DELETE", "/admin/messages", None),
                 ("POST", "/admin/faults", {}),
@@ -174,7 +180,9 @@ class Channels:
         await self.inward.close()
         await self.outward.close()
         (self.running.state_dir / messengers.FILE).unlink(missing_ok=True)
-        async with httpx.AsyncClient(base_url=self.running.providers_url, timeout=15, verify=False) as client:
+        async with httpx.AsyncClient(
+            base_url=self.running.providers_url, timeout=EMULATOR_SECONDS_MAX, verify=False
+        ) as client:
             with suppress(httpx.HTTPError):
                 await client.delete("/admin/messages")
                 await client.post("/admin/faults", json={})

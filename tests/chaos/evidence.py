@@ -101,7 +101,8 @@ MECHANISMS: Mapping[str, str] = {
     "due_timer": "SELECT kind, key, due_at::text, attempts FROM timer WHERE due_at <= now()",
 }
 SETTLED = ("sent", "delivered", "rejected", "unknown", "expired")
-READ_SECONDS_MAX = 60.0
+READ_SECONDS_MAX = 600.0
+ANSWER_SECONDS_MAX = 120.0
 PAGE = 500
 
 Row = Mapping[str, Any]
@@ -297,7 +298,7 @@ async def _read_store(service: str, dsn: str) -> dict[str, list[Row]]:
 
 async def last_mail(mail_url: str) -> int:
     """The number of the newest message in the mailbox."""
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=ANSWER_SECONDS_MAX) as client:
         found = (await client.get(f"{mail_url}/messages", params={"limit": 1})).raise_for_status().json()
     newest: list[dict[str, int]] = found["messages"]
     return newest[0]["id"] if newest else 0
@@ -305,7 +306,7 @@ async def last_mail(mail_url: str) -> int:
 
 async def _read_mail(mail_url: str, after: int) -> list[Mail]:
     found: list[Mail] = []
-    async with httpx.AsyncClient(timeout=30) as client:
+    async with httpx.AsyncClient(timeout=ANSWER_SECONDS_MAX) as client:
         while True:
             answer = await client.get(f"{mail_url}/messages", params={"limit": PAGE, "after": after})
             page = answer.raise_for_status().json()["messages"]
@@ -317,7 +318,7 @@ async def _read_mail(mail_url: str, after: int) -> list[Mail]:
 
 async def _read_pages(url: str, name: str) -> list[Any]:
     found: list[Any] = []
-    async with httpx.AsyncClient(timeout=30) as client:
+    async with httpx.AsyncClient(timeout=ANSWER_SECONDS_MAX) as client:
         while True:
             after = found[-1]["id"] if found else 0
             answer = await client.get(url, params={"limit": PAGE, "after": after})
@@ -356,7 +357,7 @@ async def moving(kafka: str, databases: Mapping[str, str], providers_url: str) -
     """What is still under way, by what it is; empty when all has come to rest."""
     ends = await log_ends(kafka)
     found: dict[str, int] = {}
-    async with httpx.AsyncClient(timeout=30) as client:
+    async with httpx.AsyncClient(timeout=ANSWER_SECONDS_MAX) as client:
         pending = (await client.get(f"{providers_url}/admin/pending")).raise_for_status().json()
         found["reports of providers"] = sum(pending.values())
     for service, dsn in databases.items():

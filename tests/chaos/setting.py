@@ -21,7 +21,7 @@ from tests.chaos.fleet import until
 
 __all__ = ["come_to_rest", "fresh_databases", "fresh_topics"]
 
-DELETION_SECONDS_MAX = 30.0
+DELETION_SECONDS_MAX = 300.0
 POLL_SECONDS = 0.5
 CALM_POLLS = 3
 WHOLE_SECONDS_MAX = 900.0

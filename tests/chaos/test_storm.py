@@ -7,7 +7,7 @@ from tests.chaos.storm import squall
 
 KILLS_MIN = 10
 SEED = 20230320
-PEOPLE = 200
+PEOPLE = 120
 
 
 async def test_the_checker_reports_what_was_spoiled_on_real_servers_and_nothing_else(servers: stack.Running) -> None:
