@@ -89,7 +89,8 @@ class Caller:
     def require(self, *roles: str) -> None:
         """Refuse a caller that has none of these roles."""
         if self.roles.isdisjoint(roles):
-            raise RoleMissing(f"This needs one of the roles {', '.join(roles)}.", roles=list(roles))
+            which = f"the role {roles[0]}" if len(roles) == 1 else f"one of the roles {', '.join(roles)}"
+            raise RoleMissing(f"This needs {which}.", roles=list(roles))
 
     def require_area(self, code: str) -> None:
         """Refuse a caller whose area does not cover this code. A service without an area serves every area."""

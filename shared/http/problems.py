@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 
 from shared.auth import TokenMissing, Unauthenticated
 from shared.errors import Refused
+from shared.events.values import AREA_PATTERN, CODE_PATTERN, KELURAHAN_PATTERN, RW_RT_PATTERN
 from shared.failures import is_outage
 from shared.http.idempotency import RequestInProgress
 from shared.http.traffic import request_facts
@@ -72,6 +73,13 @@ _REASONS = {
     "iteration_error": "must be a list",
 }
 
+_PATTERN_REASONS = {
+    KELURAHAN_PATTERN: "must be the code of a kelurahan, as in 31.71.02.1002",
+    AREA_PATTERN: "must be the code of a province, city, kecamatan or kelurahan, as in 31.71 or 31.71.02.1002",
+    CODE_PATTERN: "must be small letters and digits with hyphens between them, as in food-drink",
+    RW_RT_PATTERN: "must have three digits, as in 007",
+}
+
 
 def problem(
     request_id: str,
@@ -111,6 +119,8 @@ def _field(fault: Mapping[str, Any]) -> str:
 
 def _reason(fault: Mapping[str, Any]) -> str:
     known = _REASONS.get(fault["type"])
+    if fault["type"] == "string_pattern_mismatch":
+        known = _PATTERN_REASONS.get(fault["ctx"]["pattern"])
     return known if known is not None else str(fault["msg"]).removeprefix("Value error, ")
 
 

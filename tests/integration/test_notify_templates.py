@@ -234,7 +234,7 @@ async def test_what_is_wrong_is_named_with_form_line_and_way_out(office: Office)
     assert (answer.status_code, answer.json()["code"]) == (422, "template-faulty")
     (error,) = answer.json()["errors"]
     assert error["field"] == "forms.en.email"
-    assert error["message"].startswith("line 3: 'nama' is not known here; there are clashes, ")
+    assert error["reason"].startswith("line 3: 'nama' is not known here; there are clashes, ")
     for broken in (with_form("id", "whatsapp", None), with_form("id", "sms", "x" * 500)):
         assert (await office.save(broken)).status_code == 422
     unknown = await office.save(name="booth-repainted")

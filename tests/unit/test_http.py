@@ -12,9 +12,12 @@ import asyncpg
 import httpx
 import pytest
 import uvicorn
+from pydantic import BaseModel, ValidationError
 
 from shared import telemetry
 from shared.errors import Conflict, NotFound, Refused
+from shared.events.values import AreaCode, CategoryCode, KelurahanCode, RwRt
+from shared.http.problems import field_errors
 from tests.unit.doors import NIK, Doors, bearer, problem_of
 
 Lines = Callable[[], list[dict[str, Any]]]
@@ -117,6 +120,26 @@ async def test_a_body_that_is_no_wish_is_explained(
 ) -> None:
     answer = await client.post("/v1/wishes", content=body, headers={"Content-Type": "application/json"})
     assert problem_of(answer, 422, "invalid")["errors"] == [{"field": field, "reason": reason}]
+
+
+class Codes(BaseModel):
+    """Every code that keeps to a pattern."""
+
+    kelurahan: KelurahanCode
+    area: AreaCode
+    rw: RwRt
+    category: CategoryCode
+
+
+def test_a_code_that_keeps_to_no_pattern_is_told_what_it_looks_like() -> None:
+    wrong = {"kelurahan": "Karang Anyar", "area": "Jakarta", "rw": "7", "category": "Food & Drink"}
+    with pytest.raises(ValidationError) as refused:
+        Codes.model_validate(wrong)
+    reasons = {error["field"]: error["reason"] for error in field_errors(refused.value.errors())}
+    examples = {"kelurahan": "31.71.02.1002", "area": "31.71", "rw": "007", "category": "food-drink"}
+    assert all(examples[field] in reason and "pattern" not in reason for field, reason in reasons.items())
+    assert reasons.keys() == wrong.keys()
+    Codes.model_validate(examples)
 
 
 async def test_what_a_handler_finds_malformed_is_answered_alike(client: httpx.AsyncClient) -> None:

@@ -450,7 +450,7 @@ def test_a_value_that_does_not_fit_is_named_with_what_is_expected(name: str, val
         check_values(declared(KINDS), VALUES | {name: value})
     (error,) = refused.value.details["errors"]
     assert error["field"] == f"params.{name}"
-    assert error["message"].startswith("must be ")
+    assert error["reason"].startswith("must be ")
 
 
 def test_missing_and_unknown_values_are_named() -> None:

@@ -3,13 +3,14 @@
 import base64
 import binascii
 import hashlib
-import re
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from services.notify.domain.fields import worded
 from shared.errors import Refused
 from shared.files.types import find_type
 
@@ -38,13 +39,10 @@ NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._() -]{0,94}\.[Pp][Dd][Ff]$"
 """Plain names only: every mail program shows them as they are, and none takes them for a path or hides their end."""
 
 
-def _check_name(value: Any) -> Any:
-    if isinstance(value, str) and re.fullmatch(NAME_PATTERN, value) is None:
-        raise ValueError(
-            "must end in .pdf, begin with a letter or digit, and have at most 99 letters (A-Z), digits, blanks or "
-            "._()- ; no folders. For example surat-undangan.pdf"
-        )
-    return value
+_NAME_REASON = (
+    "must end in .pdf, begin with a letter or digit, and have at most 99 letters (A-Z), digits, blanks or ._()- ; "
+    "no folders. For example surat-undangan.pdf"
+)
 
 
 class AttachFile(BaseModel):
@@ -52,7 +50,7 @@ class AttachFile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, BeforeValidator(_check_name)] = Field(
+    name: Annotated[str, worded(NAME_PATTERN, _NAME_REASON)] = Field(
         description="As the reader sees it; no names of people", examples=["surat-undangan.pdf"], pattern=NAME_PATTERN
     )
     content: str = Field(
@@ -131,7 +129,7 @@ def _invalid(number: int, reason: str) -> AttachmentInvalid:
 
 
 def _too_large(size: int) -> AttachmentsTooLarge:
-    reason = f"may have {BYTES_MAX // 1024 // 1024} MiB together, and has {size / 1024 / 1024:.1f}"
+    reason = f"may have {BYTES_MAX // 1024 // 1024} MiB together, and have {math.ceil(size / 1024 / 10.24) / 100}"
     return AttachmentsTooLarge(
         f"attachments {reason}; scan in grey or with fewer pixels, or send a link instead.",
         bytes_max=BYTES_MAX,

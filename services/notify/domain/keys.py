@@ -15,9 +15,10 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, TypeAlias
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from services.notify.domain.attachments import FILES_MAX, AttachFile, AttachmentNeedsEmail, different_names
+from services.notify.domain.fields import SystemName, worded
 from services.notify.domain.templates import TemplateName
 from services.notify.plans import Lane, Topic
 from shared.errors import Forbidden, NotFound, Refused
@@ -67,14 +68,18 @@ PHONE = r"^\+[0-9]{8,15}$"
 EMAIL = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)+$"
 
 
-def _check_phone(value: Any) -> Any:
-    if isinstance(value, str) and re.fullmatch(PHONE, value) is None:
-        raise ValueError("must begin with + and the country code, as in +62812..., without blanks")
-    return value
+REFERENCE = r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}$"
 
-
-Phone: TypeAlias = Annotated[str, BeforeValidator(_check_phone), StringConstraints(pattern=PHONE)]
-Mail: TypeAlias = Annotated[str, StringConstraints(pattern=EMAIL, max_length=254)]
+Phone: TypeAlias = Annotated[
+    str,
+    worded(PHONE, "must begin with + and the country code, as in +62812..., without blanks"),
+    StringConstraints(pattern=PHONE),
+]
+Mail: TypeAlias = Annotated[
+    str,
+    worded(EMAIL, "must be an e-mail address: plain letters, one @ and a domain"),
+    StringConstraints(pattern=EMAIL, max_length=254),
+]
 
 
 # --- keys
@@ -138,9 +143,7 @@ class CreateKey(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: KeyKind
-    name: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,59}$")] = (
-        Field(description="Which system it is for")
-    )
+    name: SystemName = Field(description="Which system it is for")
     topic: Topic = Field(
         default="news", description="What its messages are about: news needs the person's consent, the rest does not"
     )
@@ -173,7 +176,14 @@ class SendMessage(BaseModel):
     template: TemplateName
     recipient: Recipient
     params: dict[str, Any] = Field(default={}, max_length=50)
-    reference: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}$")] | None = Field(
+    reference: (
+        Annotated[
+            str,
+            worded(REFERENCE, "must begin with a letter or digit and have at most 100 letters, digits or ._:/-"),
+            StringConstraints(pattern=REFERENCE),
+        ]
+        | None
+    ) = Field(
         default=None, description="Your own id of it: the same one is answered with the same message. No personal data"
     )
     channel: Outward | None = Field(default=None, description="Only by this one; none: as the recipient is reached")

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
+from services.notify.domain.fields import SystemName
 from shared.errors import NotFound, Refused
 
 __all__ = [
@@ -63,7 +64,7 @@ class AddSubscriber(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,59}$")]
+    name: SystemName
     url: Annotated[str, StringConstraints(min_length=10, max_length=500)] = Field(
         description="https, a public address; no user, no fragment"
     )

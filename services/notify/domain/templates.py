@@ -188,7 +188,7 @@ _EXPECTED = {
 def check_values(parameters: Mapping[str, Parameter], values: Mapping[str, Any]) -> dict[str, Any]:
     """The values as a text shows them, for declared parameters. Raises `ParametersWrong`, which names each."""
     wrong = [
-        {"field": f"params.{name}", "message": f"is no parameter of this template; it has {_names(parameters)}"}
+        {"field": f"params.{name}", "reason": f"is no parameter of this template; it has {_names(parameters)}"}
         for name in sorted(values.keys() - parameters.keys())
     ]
     checked = {}
@@ -196,9 +196,9 @@ def check_values(parameters: Mapping[str, Parameter], values: Mapping[str, Any])
         try:
             checked[name] = _checked(parameter.kind, values[name])
         except KeyError:
-            wrong.append({"field": f"params.{name}", "message": f"is missing; give {_EXPECTED[parameter.kind]}"})
+            wrong.append({"field": f"params.{name}", "reason": f"is missing; give {_EXPECTED[parameter.kind]}"})
         except ValueError:
-            wrong.append({"field": f"params.{name}", "message": f"must be {_EXPECTED[parameter.kind]}"})
+            wrong.append({"field": f"params.{name}", "reason": f"must be {_EXPECTED[parameter.kind]}"})
     if wrong:
         raise ParametersWrong("The parameters do not fit the template; each is named with what it takes.", errors=wrong)
     return checked

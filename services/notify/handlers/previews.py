@@ -127,7 +127,11 @@ def _params(name: str, kinds: Mapping[str, str] | None, wish: PreviewWish) -> Ma
         raise ParametersWrong(
             "The parameters do not fit the template; each is named.",
             errors=[
-                {"field": f"params.{one}", "message": f"is none of {', '.join(sorted(parameters))}"} for one in unknown
+                {
+                    "field": f"params.{one}",
+                    "reason": f"is no parameter of this template; it has {', '.join(sorted(parameters))}",
+                }
+                for one in unknown
             ],
         )
     return {**samples(parameters)[0], **wish.params}

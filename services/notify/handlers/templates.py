@@ -220,7 +220,7 @@ def _refused(faults: Sequence[Fault]) -> TemplateRefused:
     return TemplateRefused(
         "The template was not saved; every fault is named with its form and line. Correct them and save again.",
         errors=[
-            {"field": one.field, "message": one.reason if one.line is None else f"line {one.line}: {one.reason}"}
+            {"field": one.field, "reason": one.reason if one.line is None else f"line {one.line}: {one.reason}"}
             for one in faults
         ],
     )
