@@ -55,6 +55,10 @@ _HTML = (
 )
 
 
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9](?:[A-Za-z0-9/_~%=#+-]|&amp;|[.?:](?=\w))*")
+"""In escaped text: plain characters, and no full stop, colon or question mark that ends a sentence."""
+
+
 class TemplateFault(Exception):
     """A template and its parameters do not fit. The text names the template and the fault, no parameter's value."""
 
@@ -275,6 +279,11 @@ def _to_html(body: str) -> str:
     return "\n".join(_block(block.split("\n")) for block in body.strip("\n").split("\n\n"))
 
 
+def _linked(line: str) -> str:
+    """A line, escaped, its addresses as links: not every mail program finds them by itself."""
+    return _ADDRESS.sub(r'<a href="\g<0>">\g<0></a>', escape(line))
+
+
 def _block(lines: list[str]) -> str:
     parts: list[str] = []
     items: list[str] = []
@@ -295,10 +304,10 @@ def _block(lines: list[str]) -> str:
         elif line.startswith("- "):
             if words:
                 close()
-            items.append(escape(line[2:]))
+            items.append(_linked(line[2:]))
         else:
             if items:
                 close()
-            words.append(escape(line))
+            words.append(_linked(line))
     close()
     return "\n".join(parts)

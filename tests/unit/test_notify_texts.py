@@ -1,5 +1,6 @@
 """Every message in both languages: what it must say, in the reader's form, and nothing that breaks out of it."""
 
+import re
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
@@ -243,9 +244,29 @@ def test_the_html_says_the_same_as_the_text() -> None:
     text = written(EVENTS["booth-assigned"], "id")
     assert "<li>Lapak: A07</li><li>Lokasi: Rusun Karang Anyar</li>" in text.html
     assert '<html lang="id">' in text.html
+    shown = re.sub("</?a[^>]*>", "", text.html).replace("&quot;", '"')
     for paragraph in text.body.strip().split("\n\n"):
         for line in paragraph.split("\n"):
-            assert line in ("--", "") or line.removeprefix("- ") in text.html.replace("&quot;", '"')
+            assert line in ("--", "") or line.removeprefix("- ") in shown
+
+
+@pytest.mark.parametrize(
+    ("line", "html"),
+    [
+        ("Buka https://a.test/x?b=1&c=2.", '<a href="https://a.test/x?b=1&amp;c=2">https://a.test/x?b=1&amp;c=2</a>.'),
+        ("(https://a.test:8104/stop/A_-b/)", '(<a href="https://a.test:8104/stop/A_-b/">'),
+        ('https://a.test/"onclick="x"', '<a href="https://a.test/">https://a.test/</a>&quot;onclick='),
+        ("https://a.test/<b>", '<a href="https://a.test/">https://a.test/</a>&lt;b&gt;'),
+        ("javascript://a.test", "<p>javascript://a.test</p>"),
+        ("Tanya: https://", "<p>Tanya: https://</p>"),
+    ],
+)
+def test_addresses_in_an_email_are_links_and_nothing_else_is(line: str, html: str) -> None:
+    source = "Perihal\n\n{{ words }}\n"
+    assert (
+        html
+        in render(Template("x", "v1", {"id": source}), "id", {"words": line}, name="Siti", notification_id=NUMBER).html
+    )
 
 
 def test_an_invitation_without_a_class_asks_to_wait() -> None:
