@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -126,6 +127,7 @@ async def test_keys_subscribers_and_figures(shell: Shell) -> None:
     revoked = await shell.run("keys", "revoke", key["key_id"])
     listed = await shell.json("subscribers", "list")
     told = await shell.json("subscribers", "ping", subscriber["subscriber_id"])
+    strange = await shell.run("subscribers", "deliveries", str(uuid4()))
     unknown = await shell.run("unknown")
     figures = await shell.run("figures", "--by", "channel,template")
     rows = await shell.json("suppressions")
@@ -135,6 +137,7 @@ async def test_keys_subscribers_and_figures(shell: Shell) -> None:
     assert told["event_id"]
     assert (unknown[0], unknown[1]) == (0, "")
     assert figures[0] == 0
+    assert (strange[0], "subscriber-not-found" in strange[2]) == (1, True)
     assert rows == []
     assert "+620000000001" in magic[1]
     (row,) = await shell.json("keys", "list")
@@ -148,7 +151,12 @@ async def test_refused_wrong_and_unreachable_end_with_their_own_codes(shell: She
     two = await shell.run("find", "--vendor", nobody, "--phone", "+6281234567890")
     away = await shell.run("unknown", LAPAK_NOTIFY_URL="http://127.0.0.1:1")
     anybody = await shell.run("unknown", LAPAK_TOKEN="no-token")
+    both = await shell.run("find", "--reference", "case-1", "--state", "sent")
+    turned = await shell.run("figures", "--from", "2023-03-20", "--to", "2023-03-01")
     assert (missing[0], wrong[0], two[0], away[0], anybody[0]) == (1, 2, 2, 2, 1)
+    assert (both[0], turned[0]) == (2, 1)
+    assert "find by themselves" in both[2]
+    assert "lies after to" in turned[2]
     assert "No notification has this id" in missing[2]
     assert "does not answer" in away[2]
     assert "token" in anybody[2]
@@ -186,7 +194,11 @@ async def test_what_is_refused_of_a_template_names_the_field_and_the_way_out(she
     no_json = await shell.run("templates", "preview", "welcome", "--params", "{x}")
     no_files = await shell.run("templates", "save", "welcome", str(tmp_path), "--reason", "x")
     away = await shell.run("templates", "list", LAPAK_NOTIFY_URL="http://127.0.0.1:1")
+    submitted = await shell.run("templates", "submit", "nothing")
+    version = await shell.run("templates", "activate", "welcome", "newest", "--reason", "x")
     assert [one[0] for one in (pigeon, nothing, no_json, no_files, away)] == [1, 1, 2, 2, 2]
+    assert (submitted[0], "There is no template nothing" in submitted[2]) == (1, True)
+    assert (version[0], "version: must have 16 digits" in version[2]) == (1, True)
     assert "channel: Input should be" in pigeon[2]
     assert "GET /v1/templates lists them" in nothing[2]
     assert "is not there" in no_files[2]
@@ -196,6 +208,8 @@ async def test_a_wrong_phone_and_a_missing_reason_are_told_with_the_way_out(shel
     local = await shell.run("find", "--phone", "081234567890")
     assert local[0] == 1
     assert "phone: must begin with + and the country code, as in +62812" in local[2]
+    mail = await shell.run("find", "--email", "siti")
+    assert (mail[0], "email: must be an e-mail address: plain" in mail[2]) == (1, True)
     bare = await shell.run("resume", "smtp")
     assert bare[0] == 2
     assert "--reason" in bare[2]
@@ -243,7 +257,13 @@ async def test_a_broadcast_is_drafted_listed_submitted_rejected_and_approved_by_
     listed = await shell.run("broadcasts", "list-people", broadcast, str(people_file), **first)
     assert listed[0] == 0, listed[2]
     assert "3 people, 1 lines repeat somebody." in listed[2]
-    assert "line 7: no id" in listed[2]
+    assert "line 7: holds no id" in listed[2]
+    people_file.write_text("%PDF-1.7\nSurat\n")
+    no_list = await shell.run("broadcasts", "list-people", broadcast, str(people_file), **first)
+    assert (no_list[0], "list-unreadable" in no_list[2]) == (1, True)  # and the list it had stays
+    plan = await shell.run("broadcasts", "plan", str(file), **first)
+    assert "people_a_day: unlimited" in plan[1]
+    assert re.search(r"begins_at: 20[0-9-]{8}T[0-9:]{8}\+07:00\n", plan[1])
     submitted = await shell.run("broadcasts", "submit", broadcast, **first)
     assert f"approve {broadcast} --version 1" in submitted[2]
     own = await shell.run("broadcasts", "approve", broadcast, "--version", "1", **first)

@@ -243,7 +243,7 @@ def _read_list(content: bytes) -> list[tuple[int, UUID | None]]:
             found.append((number, _read_id(cell)))
         if len(found) > LISTED_MAX:
             raise ListUnreadable(f"file: has more than {LISTED_MAX} lines; name areas instead of a list.")
-    if not found:
+    if all(vendor_id is None for _, vendor_id in found):
         raise ListUnreadable("file: names nobody; put a vendor's id at the beginning of each line.")
     return found
 

@@ -137,6 +137,8 @@ async def list_deliveries(
     edge.caller.require("operator")
     before = None if after is None else read_cursor(after, UUID)
     async with edge.read() as conn:
+        if not await store.find_subscribers(conn, only=subscriber_id):
+            raise SubscriberNotFound("No subscriber has this id; GET /v1/subscribers lists them.")
         rows = await store.find_deliveries(conn, subscriber_id, state=state, before=before, limit=limit + 1)
     found: dict[str, Any] = page(rows, limit, lambda row: row["event_id"])
     return DeliveryPage(items=[DeliveryRow(**row) for row in found["items"]], next=found["next"])

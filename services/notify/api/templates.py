@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.notify.domain.fields import worded
 from services.notify.domain.templates import (
     ActivateVersion,
     PreviewWish,
@@ -27,12 +28,15 @@ from shared.http import LIMIT_DEFAULT, After, EdgeDep, Limit, page, read_cursor
 router = APIRouter(prefix="/v1", tags=["templates"])
 
 READERS = ("operator", "officer", "service")
+VERSION = r"^[0-9a-f]{16}$"
 READS_ONLY = {"x-reads-only": True}
 VERSIONS_SHOWN = 50
 
 Name = Annotated[TemplateName, Path(description="Name of the template, for example booth-assigned")]
 VersionName = Annotated[
-    str, Path(pattern=r"^[0-9a-f]{16}$", description="Version of the template, as GET /v1/templates/{name} shows it")
+    str,
+    worded(VERSION, "must have 16 digits and letters a-f, as in 2876bb8c392a07d2; GET /v1/templates/{name} lists them"),
+    Path(pattern=VERSION, description="Version of the template, as GET /v1/templates/{name} shows it"),
 ]
 
 
@@ -311,6 +315,10 @@ async def submit_whatsapp_templates(command: SubmitForms, edge: EdgeDep) -> Resp
     edge.caller.require("operator")
 
     async def act(conn: Connection) -> SubmittedAnswer:
+        there = await _names(conn)
+        for name in command.templates or ():
+            if name not in there:
+                raise TemplateNotFound(f"There is no template {name}; GET /v1/templates lists them.", template=name)
         return SubmittedAnswer(wanted=await store.want_again(conn, command.templates))
 
     return await edge.once(act)

@@ -1,8 +1,10 @@
 """How the commands of notify ask the service, and how they show what it answers."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 from uuid import uuid4
@@ -11,6 +13,8 @@ import httpx
 import typer
 from rich.console import Console
 from rich.table import Table
+
+from shared.clock import JAKARTA
 
 __all__ = [
     "EXIT_CUT_OFF",
@@ -24,6 +28,7 @@ __all__ = [
     "Token",
     "Url",
     "asking",
+    "in_words",
     "refuse",
     "say",
     "show",
@@ -35,13 +40,16 @@ EXIT_NOT_STARTED = 2
 EXIT_CUT_OFF = 3
 NOTIFY_URL = "http://127.0.0.1:8104"
 
-Token = Annotated[str, typer.Option(envvar="LAPAK_TOKEN", help="Bearer token of an operator.", show_envvar=True)]
+Token = Annotated[
+    str, typer.Option(envvar="LAPAK_TOKEN", help="Bearer token of an operator; for broadcasts of an officer.")
+]
 Url = Annotated[str, typer.Option(envvar="LAPAK_NOTIFY_URL", help="Address of the notify service.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON, for other programs.")]
 Reason = Annotated[str, typer.Option(help="Why; it is kept.")]
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="How many to show at most.")]
 
 PAGE_ROWS = 200
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 console = Console(stderr=True)
 
 
@@ -98,7 +106,7 @@ class Office:
             problem = answer.json()
             say(f"Refused ({problem['code']}): {problem['detail']}")
             for error in problem.get("errors", []):
-                say(f"  {error['field']}: {error.get('reason', error.get('message', ''))}")
+                say(f"  {error['field']}: {error['reason']}")
         except (json.JSONDecodeError, KeyError, TypeError, AttributeError):
             say(f"The service answered {answer.status_code}.")
         raise typer.Exit(EXIT_REFUSED)
@@ -142,16 +150,16 @@ def _lines(found: Any, depth: int) -> Iterator[str]:
                 yield f"{indent}{name}:"
                 yield from (f"{indent}  | {line}".rstrip() for line in value.strip("\n").split("\n"))
             else:
-                yield f"{indent}{name}: {_text(value)}"
+                yield f"{indent}{name}: {in_words(value)}"
     elif isinstance(found, list):
         for value in found:
             if isinstance(value, dict | list):
                 yield f"{indent}-"
                 yield from _lines(value, depth + 1)
             else:
-                yield f"{indent}- {_text(value)}"
+                yield f"{indent}- {in_words(value)}"
     else:
-        yield f"{indent}{_text(found)}"
+        yield f"{indent}{in_words(found)}"
 
 
 def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool, nothing: str) -> None:
@@ -164,14 +172,15 @@ def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_j
         return
     table = Table(*columns)
     for row in rows:
-        table.add_row(*(_text(row.get(name)) for name in columns))
+        table.add_row(*(in_words(row.get(name)) for name in columns))
     wide = Console(width=200, markup=False, emoji=False, highlight=False)  # what people wrote is no markup
     with wide.capture() as text:
         wide.print(table)
     typer.echo(text.get(), nl=False)
 
 
-def _text(value: Any) -> str:
+def in_words(value: Any) -> str:
+    """A value as people read it; moments to the second, in Jakarta's time, as options take them too."""
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -179,7 +188,9 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
     if isinstance(value, list):
-        return ", ".join(_text(one) for one in value)
+        return ", ".join(in_words(one) for one in value)
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_text(one)}" for name, one in value.items())
+        return ", ".join(f"{name} {in_words(one)}" for name, one in value.items())
+    if isinstance(value, str) and MOMENT.fullmatch(value):
+        return datetime.fromisoformat(value).astimezone(JAKARTA).isoformat(timespec="seconds")
     return str(value)

@@ -76,7 +76,7 @@ def show_broadcast(
                     time.sleep(LOOK_SECONDS)
                     found = office.get(f"/broadcasts/{broadcast}")
                 progress.update(task, description=found["state"], completed=found.get("done", 0))
-    show(found, as_json=as_json)
+    _show(found, as_json)
 
 
 @app.command()
@@ -90,7 +90,7 @@ def plan(
     wish = _read_draft(file)
     with asking(url, token) as office:
         found = office.post("/broadcasts/plan", wish)
-    show(found, as_json=as_json)
+    _show(found, as_json)
 
 
 @app.command()
@@ -127,7 +127,8 @@ def list_people(
         show(found, as_json=True)
         return
     for one in found["nobodies"]:
-        say(f"line {one['line']}: {one['vendor_id'] or 'no id'} is nobody of its areas")
+        who = one["vendor_id"]
+        say(f"line {one['line']}: " + ("holds no id" if who is None else f"{who} is nobody of its areas"))
     if (rest := found["nobodies_count"] - len(found["nobodies"])) > 0:
         say(f"and {rest} more lines that name nobody")
     say(f"{found['listed']} people, {found['repeated']} lines repeat somebody.")
@@ -145,7 +146,7 @@ def submit(broadcast: Broadcast, token: Token, url: Url = NOTIFY_URL, as_json: A
         say(f"  lapak notify broadcasts approve {broadcast} --version {found['version']}")
         say("with a token of its own; whoever drafted or submitted it cannot.")
     else:
-        say(f"To {found['recipients']} people: it begins. `show {broadcast} --follow` shows how far it is.")
+        say(f"To {found['recipients']} people: approved. `show {broadcast} --follow` shows when it leaves.")
 
 
 @app.command()
@@ -185,6 +186,19 @@ def stop(broadcast: Broadcast, reason: Reason, token: Token, url: Url = NOTIFY_U
     """End it for good: what has not left never does."""
     _step(broadcast, "stop", reason, token, url, as_json)
     say("What was being handed over at this moment still leaves.")
+
+
+def _show(found: dict[str, Any], as_json: bool) -> None:
+    """With its forecast as people read it: no limit is said, and that it is never done."""
+    if not as_json and found["forecast"] is not None:
+        found["forecast"]["done_at"] = found["forecast"]["done_at"] or "never"
+        for one in found["forecast"]["tiers"]:
+            one["tier"] = one["tier"] or "unlimited"
+            one["done_at"] = one["done_at"] or "never"
+        for one in found["forecast"]["left_for_urgent"]:
+            if one["people_a_day"] is None and one["rupiah_a_day"] is None:
+                one["people_a_day"] = "unlimited"
+    show(found, as_json=as_json)
 
 
 def _read_draft(file: Path) -> dict[str, Any]:

@@ -273,7 +273,7 @@ def pauses(
     with asking(url, token) as office:
         rows = office.rows("/template-pauses", limit, template=template)
     columns = ("at", "template", "paused", "actor", "reason", "messages")
-    show_rows(rows, columns, as_json=as_json, nothing="No template was ever paused.")
+    show_rows(rows, columns, as_json=as_json, nothing="There is no pause.")
 
 
 @app.command()
@@ -285,7 +285,7 @@ def submit(
     """Submit WhatsApp forms for approval now: those that wait for a new try, were refused or rejected."""
     with asking(url, token) as office:
         answer = office.post("/whatsapp-templates/submit", {"templates": names or None})
-    console.print(f"submitted shortly: {answer['wanted']}", highlight=False)
+    say(f"{answer['wanted']} forms are submitted shortly.")
 
 
 @app.command()
@@ -303,6 +303,8 @@ def status(
         rows = office.rows("/whatsapp-templates", ALL, status=only)
     if as_json:
         typer.echo(json.dumps(rows))
+    elif not rows:
+        say("There is no such WhatsApp form.")
     else:
         table = Table("name", "language", "account", "template", "status", "reason")
         for row in rows:

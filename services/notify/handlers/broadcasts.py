@@ -124,7 +124,9 @@ async def submit(conn: Connection, broadcast_id: UUID, actor: Actor, means: Mean
     if one.state != "draft":
         raise BroadcastNotIn(f"This broadcast is {one.state}; only a draft is submitted.", state=one.state)
     if one.by_list and not await audiences.count_listed(conn, broadcast_id):
-        raise ListMissing("This broadcast goes by a list and has none; POST it to .../list first.")
+        raise ListMissing(
+            "This broadcast goes by a list and has none; give it one first (POST .../list or .../list-file)."
+        )
     sendable = await templates.find_sendable(conn, one.template)
     one = replace(one, params=check_values(sendable.parameters, one.params))
     await families.share_people(conn, PEOPLE)
