@@ -40,7 +40,7 @@ def test_header_and_body_are_decoded() -> None:
 async def test_the_files_of_a_message_are_listed_and_come_as_they_were(tmp_path: Path) -> None:
     message = EmailMessage()
     message["Subject"] = "Surat"
-    message.set_content("Isi")
+    message.set_content("Isi https://a.test/")
     pdf = b"%PDF-1.7\n" + bytes(range(256))
     message.add_attachment(pdf, maintype="application", subtype="pdf", filename="surat <1>.pdf")
     message.add_attachment("BEGIN:VCALENDAR", subtype="calendar", filename="jadwal.ics")
@@ -60,6 +60,7 @@ async def test_the_files_of_a_message_are_listed_and_come_as_they_were(tmp_path:
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert [one.status_code for one in missing] == [404, 404]
     assert '<a href="/messages/1/files/1">surat &lt;1&gt;.pdf</a>' in page.text
+    assert '<a href="https://a.test/" rel="noopener noreferrer" target="_blank">https://a.test/</a>' in page.text
 
 
 @pytest.mark.parametrize(

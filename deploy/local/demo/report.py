@@ -259,7 +259,7 @@ def show(figures: Mapping[str, Any], console: Console) -> None:
     console.print(_sites("March, after its two days", figures["sites"]["march"]))
     console.print(_sites("April, offered", figures["sites"]["april"]))
     table = Table(title="First ten of the queue after the March round", title_justify="left")
-    for column in ("place", "now", "why no booth at first"):
+    for column in ("place", "now", "what it is told now"):
         table.add_column(column)
     for row in figures["first_of_the_queue"]:
         table.add_row(str(row["place_in_round"]), row["state_now"], row["explanation"] or _came_in(row))

@@ -30,7 +30,7 @@ import jinja2
 from fastapi import FastAPI, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from markupsafe import Markup, escape
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from deploy.local.providers.accounts import Account, TwilioAccount, WhatsAppAccount
@@ -48,6 +48,7 @@ _PAGE_HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsa
 _pages = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).with_name("pages")), autoescape=True)
 _pages.filters["moment"] = lambda at: f"{datetime.fromtimestamp(at, UTC).astimezone(JAKARTA):%d-%m %H:%M:%S}"
 _pages.filters["bold"] = lambda text: Markup(BOLD.sub(r"<strong>\1</strong>", str(escape(text))))
+_pages.policies["urlize.rel"] = "noopener noreferrer"
 
 
 class Inbound(BaseModel):
@@ -221,7 +222,8 @@ def admin(emulator: Emulator) -> FastAPI:
 
     @app.get("/phones", include_in_schema=False)
     def jump(number: str) -> RedirectResponse:
-        return RedirectResponse(f"/phones/{''.join(c for c in number if c.isdigit()) or '0'}", 303)
+        digits = "".join(c for c in number if c in "0123456789")
+        return RedirectResponse(f"/phones/{re.sub('^0', '62', digits) or '0'}#newest", 303)  # 0812... is +62812...
 
     @app.get("/phones/{person}", include_in_schema=False)
     def phone(person: str, before: int | None = None) -> HTMLResponse:
@@ -231,7 +233,7 @@ def admin(emulator: Emulator) -> FastAPI:
         last = next((row["provider"] for row in found if not row["inbound"]), "whatsapp")
         ways.sort(key=lambda way: way[0] != last)
         html = _pages.get_template("phone.html").render(
-            person=person, messages=found[::-1], older=older, ways=ways, counts=store.count()
+            person=person, messages=found[::-1], older=older, newer=before, ways=ways, counts=store.count()
         )
         return HTMLResponse(html, headers=_PAGE_HEADERS)
 
@@ -240,18 +242,14 @@ def admin(emulator: Emulator) -> FastAPI:
         if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
             raise HTTPException(403, "Only from this page.")
         form = {name: values[-1] for name, values in parse_qs((await request.body()).decode()).items()}
-        provider, _, key = form.get("way", "").partition(":")
-        said = Inbound(
-            provider=provider,
-            account=key,
-            person=person,
-            text=form.get("text", ""),
-            payload=form.get("payload"),
-            context=form.get("context"),
-        )
+        provider, _, key = form.pop("way", "").partition(":")
+        try:
+            said = Inbound.model_validate(form | {"provider": provider, "account": key, "person": person})
+        except ValidationError as error:
+            raise HTTPException(422, [f"{one['loc'][0]}: {one['msg']}" for one in error.errors()]) from None
         await inbound(said)
         await asyncio.sleep(0.3)  # what is answered at once shows at once
-        return RedirectResponse(f"/phones/{person}", 303)
+        return RedirectResponse(f"/phones/{person}#newest", 303)
 
     return app
 
