@@ -1,4 +1,4 @@
-"""How long the demo waits: as long as something moves, and not for ever when nothing does."""
+"""The demo waits as long as something moves, and says in a line what stands still or does not answer."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,8 +9,10 @@ from typing import Any, cast
 import pytest
 
 from deploy.local.demo import story as module
+from deploy.local.demo.doors import Doors
 from deploy.local.demo.story import STILL_SECONDS_MAX, Story
-from deploy.local.processes import StackError
+from deploy.local.processes import HOST, StackError, free_port
+from shared.auth import LocalIssuer
 
 SLOW_SECONDS = STILL_SECONDS_MAX * 0.6
 """What one look takes on a very busy machine."""
@@ -58,3 +60,14 @@ async def test_when_nothing_moves_the_demo_says_for_what_it_waited(
 
     with pytest.raises(StackError, match=r"waited for a miracle: nothing moved for 90 s\. See demo/logs"):
         await story.until(never, "a miracle", lambda: "as before")
+
+
+@pytest.mark.parametrize("door", ["get", "post", "put", "raw", "metrics"])
+async def test_a_service_that_is_gone_is_named(tmp_path: Path, door: str) -> None:
+    doors = Doors({"bazaar": f"http://{HOST}:{free_port()}"}, LocalIssuer(tmp_path))
+    words = {"metrics": (), "put": ("/v1/x", {})}.get(door, ("/v1/x",))
+    try:
+        with pytest.raises(StackError, match=r"no answer \(ConnectError\)\. Does bazaar run\?"):
+            await getattr(doors, door)("bazaar", *words)
+    finally:
+        await doors.close()

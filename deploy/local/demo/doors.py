@@ -48,17 +48,14 @@ class Doors:
 
     async def get(self, service: str, path: str, token: str | None = None, **query: Any) -> Any:
         """The JSON answer; StackError when it is not a success."""
-        answer = await self._client.get(
-            self.urls[service] + path,
-            params={name: value for name, value in query.items() if value is not None},
-            headers={"Authorization": f"Bearer {token or self.officer}"},
-        )
-        return self._checked(answer)
+        params = {name: value for name, value in query.items() if value is not None}
+        headers = {"Authorization": f"Bearer {token or self.officer}"}
+        return self._checked(await self._ask("GET", service, path, params=params, headers=headers))
 
     async def raw(self, service: str, path: str, token: str | None = None) -> bytes:
         """The bytes of a file; without a token as anybody gets it."""
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        answer = await self._client.get(self.urls[service] + path, headers=headers)
+        answer = await self._ask("GET", service, path, headers=headers)
         if answer.status_code != 200:
             raise StackError(f"GET {path}: {answer.status_code} {answer.text[:300]}")
         return answer.content
@@ -77,21 +74,11 @@ class Doors:
     async def post(
         self, service: str, path: str, body: Any = None, *, token: str | None = None, files: Any = None, **query: Any
     ) -> httpx.Response:
-        """Post with a fresh Idempotency-Key; the answer, whatever its status. A broken connection is tried again."""
+        """Post with a fresh Idempotency-Key; the answer, whatever its status."""
         headers = {"Authorization": f"Bearer {token or self.officer}", "Idempotency-Key": str(uuid4())}
-        for last in (False, False, True):
-            try:
-                return await self._client.post(
-                    self.urls[service] + path,
-                    json=body if files is None else None,
-                    files=files,
-                    params=query,
-                    headers=headers,  # the same key: what was done already is answered, not done again
-                )
-            except httpx.TransportError:
-                if last:
-                    raise
-        raise AssertionError("unreachable")
+        # tried again it has the same key: what was done already is answered, not done again
+        content = {"json": body} if files is None else {"files": files}
+        return await self._ask("POST", service, path, params=query, headers=headers, **content)
 
     async def done(self, service: str, path: str, body: Any = None, **more: Any) -> Any:
         """Post and expect success; the JSON answer."""
@@ -100,7 +87,20 @@ class Doors:
     async def put(self, service: str, path: str, body: Any, *, token: str | None = None) -> Any:
         """Put and expect success; the JSON answer."""
         headers = {"Authorization": f"Bearer {token or self.officer}"}
-        return self._checked(await self._client.put(self.urls[service] + path, json=body, headers=headers))
+        return self._checked(await self._ask("PUT", service, path, json=body, headers=headers))
+
+    async def _ask(self, method: str, service: str, path: str, **more: Any) -> httpx.Response:
+        """The answer, whatever its status. A broken connection is tried again; StackError when nobody answers."""
+        url = self.urls[service] + path
+        for last in (False, False, True):
+            try:
+                return await self._client.request(method, url, **more)
+            except httpx.TransportError as error:
+                if last:
+                    raise StackError(
+                        f"{method} {url}: no answer ({type(error).__name__}). Does {service} run?"
+                    ) from error
+        raise AssertionError("unreachable")
 
     @staticmethod
     def _checked(answer: httpx.Response) -> Any:
@@ -113,7 +113,7 @@ class Doors:
 
     async def metrics(self, service: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
         """The samples about events, outbox and dead letters on a service's /metrics: (name, labels) -> value."""
-        answer = await self._client.get(self.urls[service] + "/metrics")
+        answer = await self._ask("GET", service, "/metrics")
         lines = [line for line in answer.text.splitlines() if line.startswith(METRICS)]
         return {
             (sample.name, tuple(sorted(sample.labels.items()))): sample.value
