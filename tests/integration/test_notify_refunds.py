@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from services.notify.domain.delivery import Accepted, Ambiguous, Deferred, Outcome, Rejected
+from services.notify.domain.delivery import Accepted, Ambiguous, Deferred, Outcome, Rejected, SettleNotification
 from services.notify.handlers import delivery as handlers
 from services.notify.handlers.budgets import ProviderBudget, Refused, Taken, Want, give_back, take
 from services.notify.handlers.delivery import End
@@ -108,6 +108,21 @@ async def test_two_messages_to_a_person_in_one_claim_are_not_given_back_for_one(
     async with desk.database.transaction() as conn:
         await give_back(conn, [Refused(one.notification_id, "wa", key(1)) for one in wants])
     assert not (await claim(desk, [Want(new_id(), 0, key(2))], budget)).granted
+
+
+async def test_who_perhaps_got_it_from_one_number_counts_there_though_another_surely_refused(desk: Desk) -> None:
+    budget = replace(BUDGET, pair_seconds=0.0, daily_millirupiah=None)
+    other = replace(budget, provider="wa-2", portfolio="other")
+    (message,) = (await offers(desk, people(1), "whatsapp")).values()
+    assert (await claim(desk, [Want(message, Lane.OFFER, key(1))], budget)).granted
+    await end(desk, await attempt(desk, message, 1), Ambiguous("timed-out"))
+    async with desk.database.transaction() as conn:
+        command = SettleNotification(outcome="not-sent", reason="not in the log")
+        await handlers.settle_by_hand(conn, message, command, by="op", now=desk.clock.now())
+    assert (await claim(desk, [Want(message, Lane.OFFER, key(1))], other)).granted
+    await end(desk, await attempt(desk, message, 1, "wa-2"), Rejected("131026"))
+    assert (await claim(desk, [Want(new_id(), 0, key(2))], other)).granted, "given back"
+    assert not (await claim(desk, [Want(new_id(), 0, key(2))], budget)).granted, "an operator may be wrong"
 
 
 async def test_an_outcome_that_comes_after_its_lease_gives_back_no_money_of_another(desk: Desk) -> None:

@@ -191,6 +191,8 @@ async def settle_by_hand(
         outcome = "accepted" if command.outcome == "sent" else "deferred"
         await delivery.note_attempt(conn, attempt_id, outcome, f"{by}: {command.reason}", now)
     await save_settlements(conn, [settlement], now)
+    if command.outcome == "not-sent":
+        await budgets.keep(conn, notification_id)
     return settlement
 
 

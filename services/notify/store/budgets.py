@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from services.notify.domain.budgets import (
     HELD_SECONDS,
@@ -256,6 +257,11 @@ async def free_people(conn: Connection, refused: Sequence[Refused]) -> None:
         [one.notification_id for one in refused],
         [one.address_key for one in refused],
     )
+
+
+async def keep_people(conn: Connection, notification_id: UUID) -> None:
+    """Let who was counted for this message count whatever becomes of it from now on."""
+    await conn.execute("UPDATE budget_recipient SET again = true WHERE counted_for = $1 AND NOT again", notification_id)
 
 
 async def add_up(conn: Connection, provider: str | None = None) -> None:
