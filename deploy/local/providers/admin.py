@@ -42,7 +42,7 @@ from shared.clock import JAKARTA
 
 __all__ = ["admin"]
 
-BOLD = re.compile(r"(?<!\w)\*([^*\n]+)\*(?!\w)")  # as WhatsApp writes it
+BOLD = re.compile(r"(?<![^\s(])\*([^*\n]+)\*(?!\w)")  # as WhatsApp writes it; not inside an address
 Limit = Annotated[int, Query(ge=1, le=10_000)]
 _PAGE_HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'"}
 _pages = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).with_name("pages")), autoescape=True)
