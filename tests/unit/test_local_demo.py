@@ -65,7 +65,7 @@ async def test_when_nothing_moves_the_demo_says_for_what_it_waited(
 @pytest.mark.parametrize("door", ["get", "post", "put", "raw", "metrics"])
 async def test_a_service_that_is_gone_is_named(tmp_path: Path, door: str) -> None:
     doors = Doors({"bazaar": f"http://{HOST}:{free_port()}"}, LocalIssuer(tmp_path))
-    words = {"metrics": (), "put": ("/v1/x", {})}.get(door, ("/v1/x",))
+    words: tuple[Any, ...] = {"metrics": (), "put": ("/v1/x", {})}.get(door, ("/v1/x",))
     try:
         with pytest.raises(StackError, match=r"no answer \(ConnectError\)\. Does bazaar run\?"):
             await getattr(doors, door)("bazaar", *words)
