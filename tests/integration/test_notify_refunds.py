@@ -44,9 +44,17 @@ async def attempt(desk: Desk, notification_id: UUID, person: int, provider: str 
     return start
 
 
-async def end(desk: Desk, start: Start, outcome: Outcome) -> None:
+async def end(desk: Desk, start: Start, outcome: Outcome, portfolio: str = "portfolio") -> None:
     """The attempt has this outcome."""
-    one = End(start.notification_id, start.attempt_id, outcome, "whatsapp", start.provider, start.address_key)
+    one = End(
+        start.notification_id,
+        start.attempt_id,
+        outcome,
+        "whatsapp",
+        start.provider,
+        start.address_key,
+        portfolio=portfolio,
+    )
     async with desk.database.transaction() as conn:
         await handlers.end_attempts(conn, [one], now=desk.clock.now())
 
@@ -97,7 +105,7 @@ async def test_a_person_to_whom_another_message_was_let_go_counts_whatever_becom
     assert (await claim(desk, [first], budget)).granted
     assert (await claim(desk, [second], replace(budget, provider="wa-2"))).granted, "who counts already is free"
     async with desk.database.transaction() as conn:
-        await give_back(conn, [Refused(first.notification_id, "wa", key(1))])
+        await give_back(conn, [Refused(first.notification_id, "wa", "portfolio", key(1))])
     assert not (await claim(desk, [Want(new_id(), 0, key(2))], budget)).granted
 
 
@@ -106,23 +114,23 @@ async def test_two_messages_to_a_person_in_one_claim_are_not_given_back_for_one(
     wants = [Want(new_id(), 0, key(1)) for _ in range(2)]
     assert len((await claim(desk, wants, budget)).granted) == 2
     async with desk.database.transaction() as conn:
-        await give_back(conn, [Refused(one.notification_id, "wa", key(1)) for one in wants])
+        await give_back(conn, [Refused(one.notification_id, "wa", "portfolio", key(1)) for one in wants])
     assert not (await claim(desk, [Want(new_id(), 0, key(2))], budget)).granted
 
 
-async def test_who_perhaps_got_it_from_one_number_counts_there_though_another_surely_refused(desk: Desk) -> None:
+async def test_what_another_portfolio_refused_is_not_given_back_by_the_one_that_may_have_it(desk: Desk) -> None:
     budget = replace(BUDGET, pair_seconds=0.0, daily_millirupiah=None)
     other = replace(budget, provider="wa-2", portfolio="other")
     (message,) = (await offers(desk, people(1), "whatsapp")).values()
     assert (await claim(desk, [Want(message, Lane.OFFER, key(1))], budget)).granted
     await end(desk, await attempt(desk, message, 1), Ambiguous("timed-out"))
-    async with desk.database.transaction() as conn:
+    async with desk.database.transaction() as conn:  # and an operator may be wrong
         command = SettleNotification(outcome="not-sent", reason="not in the log")
         await handlers.settle_by_hand(conn, message, command, by="op", now=desk.clock.now())
     assert (await claim(desk, [Want(message, Lane.OFFER, key(1))], other)).granted
-    await end(desk, await attempt(desk, message, 1, "wa-2"), Rejected("131026"))
-    assert (await claim(desk, [Want(new_id(), 0, key(2))], other)).granted, "given back"
-    assert not (await claim(desk, [Want(new_id(), 0, key(2))], budget)).granted, "an operator may be wrong"
+    await end(desk, await attempt(desk, message, 1, "wa-2"), Rejected("131026"), "other")
+    assert (await claim(desk, [Want(new_id(), 0, key(2))], other)).granted
+    assert not (await claim(desk, [Want(new_id(), 0, key(2))], budget)).granted
 
 
 async def test_an_outcome_that_comes_after_its_lease_gives_back_no_money_of_another(desk: Desk) -> None:
@@ -171,9 +179,8 @@ async def test_claims_and_refusals_at_once_never_pass_a_limit(desk: Desk) -> Non
             money[budget.provider] -= len(refused) * 1_000
             refusals += len(refused)
             async with desk.database.transaction() as conn:
-                await give_back(
-                    conn, [Refused(one.notification_id, budget.provider, one.address_key, False) for one in refused]
-                )
+                about = [(one.notification_id, budget.provider, "portfolio", one.address_key) for one in refused]
+                await give_back(conn, [Refused(*one, False) for one in about])
 
     await asyncio.gather(*(work(budget) for budget in budgets for _ in range(3)))
     async with desk.database.read() as conn:

@@ -236,9 +236,8 @@ class Delivery:
             return
         if outcome is not None:
             key = sender.key_of(address)
-            self._journal.end(
-                End(question.notification_id, question.attempt_id, outcome, provider.channel, provider.name, key)
-            )
+            about = (question.notification_id, question.attempt_id, outcome, provider.channel, provider.name, key)
+            self._journal.end(End(*about, portfolio=sender.portfolio))
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):

@@ -89,6 +89,11 @@ class Sender:
         return self.outlet.name
 
     @property
+    def portfolio(self) -> str:
+        """To which its budgets belong; empty where it has none."""
+        return "" if self.outlet.budget is None else self.outlet.budget.portfolio
+
+    @property
     def weight(self) -> float:
         """Its share of the channel's messages at this moment."""
         return max(self.outlet.weight * self.share_percent / 100, 0.01)
@@ -259,7 +264,7 @@ class Sender:
             outcome = await self._send(line, job, written, hand_over_until)
         failpoint("notify.sent")
         elsewhere = not self.is_alone()
-        self._journal.end(End(job.id, attempt_id, outcome, provider.channel, self.name, key, elsewhere))
+        self._journal.end(End(job.id, attempt_id, outcome, provider.channel, self.name, key, elsewhere, self.portfolio))
 
     async def _send(self, line: Line, job: Job, letter: Letter, hand_over_until: float) -> Outcome:
         with (
@@ -290,7 +295,7 @@ class Sender:
         budget, key = self.outlet.budget, self.address_key(job)
         if budget is None or not budget.limited or key is None:
             return None
-        return Refused(job.id, self.name, key, reached_provider=False)
+        return Refused(job.id, self.name, self.portfolio, key, reached_provider=False)
 
     def key_of(self, address: str) -> bytes:
         """By what an address is remembered without the person."""

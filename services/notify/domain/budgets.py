@@ -92,12 +92,14 @@ class Spent(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """A message that a provider surely did not take. `reached_provider`: it may have counted the try. `asked_seconds`:
-    how long it asked us to leave this person alone. `lately`: what was put aside for this try still is.
+    """A message that a provider surely did not take. `portfolio`: the provider's. `reached_provider`: it may have
+    counted the try. `asked_seconds`: how long it asked us to leave this person alone. `lately`: what was put aside for
+    this try still is.
     """
 
     notification_id: UUID
     provider: str
+    portfolio: str
     address_key: bytes
     reached_provider: bool = True
     asked_seconds: float = 0.0

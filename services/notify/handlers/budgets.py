@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
-from uuid import UUID
 
 from services.notify.domain import budgets as domain
 from services.notify.domain.budgets import WINDOW, Known, Level, ProviderBudget, Refused, Spent, Taken, Want
@@ -22,7 +21,6 @@ __all__ = [
     "book",
     "forget_old",
     "give_back",
-    "keep",
     "look",
     "take",
 ]
@@ -75,13 +73,6 @@ async def give_back(conn: Connection, refused: Sequence[Refused]) -> None:
     if refused:
         await store.free_recent(conn, [one for one in refused if one.lately])
         await store.free_people(conn, refused)
-
-
-async def keep(conn: Connection, notification_id: UUID) -> None:
-    """Somebody believes that a message was not taken, and it is tried again: its person counts where it was counted,
-    though another provider surely refuses it.
-    """
-    await store.keep_people(conn, notification_id)
 
 
 async def forget_old(conn: Connection, *, now: datetime) -> int:

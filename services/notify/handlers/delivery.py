@@ -38,7 +38,7 @@ SILENCE_SECONDS_MIN = 60.0
 
 class End(NamedTuple):
     """An attempt and its outcome. `address_key`: blind index of where it went; `elsewhere`: another provider of the
-    channel is there to take it.
+    channel is there to take it; `portfolio`: of whose budgets something was put aside for it.
     """
 
     notification_id: UUID
@@ -48,6 +48,7 @@ class End(NamedTuple):
     provider: str = "smtp"
     address_key: bytes | None = None
     elsewhere: bool = False
+    portfolio: str = ""
 
 
 async def begin_attempts(
@@ -86,7 +87,8 @@ def _refused(end: End, *, lately: bool) -> list[Refused]:
         case Rejected() | Deferred() as outcome if end.address_key is not None:
             asked = outcome.seconds if isinstance(outcome, Deferred) and outcome.scope == "recipient" else None
             reached = domain.reached_provider(outcome)
-            return [Refused(end.notification_id, end.provider, end.address_key, reached, asked or 0.0, lately)]
+            about = (end.notification_id, end.provider, end.portfolio, end.address_key)
+            return [Refused(*about, reached, asked or 0.0, lately)]
     return []
 
 
@@ -191,8 +193,6 @@ async def settle_by_hand(
         outcome = "accepted" if command.outcome == "sent" else "deferred"
         await delivery.note_attempt(conn, attempt_id, outcome, f"{by}: {command.reason}", now)
     await save_settlements(conn, [settlement], now)
-    if command.outcome == "not-sent":
-        await budgets.keep(conn, notification_id)
     return settlement
 
 

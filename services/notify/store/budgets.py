@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
-from uuid import UUID
 
 from services.notify.domain.budgets import (
     HELD_SECONDS,
@@ -245,23 +244,20 @@ async def free_recent(conn: Connection, refused: Sequence[Refused]) -> None:
 
 
 async def free_people(conn: Connection, refused: Sequence[Refused]) -> None:
-    """Let people who were counted for these messages, and for no other, count no more: the next claim of the portfolio
-    removes them, and whoever is about to write to one counts it again. A row that a claim holds stays as it is.
+    """Let people who were counted for these messages, and for no other, count no more in the portfolio that surely did
+    not take them: its next claim removes them, and whoever is about to write to one counts it again. A row that a claim
+    holds stays as it is; so does that of another portfolio, which may have the message.
     """
     await conn.execute(
         "UPDATE budget_recipient AS r SET counted_at = '-infinity' WHERE (r.portfolio, r.address_key) IN ("
-        "SELECT p.portfolio, p.address_key FROM unnest($1::uuid[], $2::bytea[]) AS g (notification_id, address_key) "
-        "CROSS JOIN budget_portfolio AS b JOIN budget_recipient AS p "
-        "ON p.portfolio = b.portfolio AND p.address_key = g.address_key AND p.counted_for = g.notification_id "
+        "SELECT p.portfolio, p.address_key FROM unnest($1::uuid[], $2::bytea[], $3::text[]) "
+        "AS g (notification_id, address_key, portfolio) JOIN budget_recipient AS p "
+        "ON p.portfolio = g.portfolio AND p.address_key = g.address_key AND p.counted_for = g.notification_id "
         "WHERE NOT p.again FOR UPDATE OF p SKIP LOCKED)",
         [one.notification_id for one in refused],
         [one.address_key for one in refused],
+        [one.portfolio for one in refused],
     )
-
-
-async def keep_people(conn: Connection, notification_id: UUID) -> None:
-    """Let who was counted for this message count whatever becomes of it from now on."""
-    await conn.execute("UPDATE budget_recipient SET again = true WHERE counted_for = $1 AND NOT again", notification_id)
 
 
 async def add_up(conn: Connection, provider: str | None = None) -> None:
