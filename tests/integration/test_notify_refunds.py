@@ -13,6 +13,7 @@ from services.notify.handlers import delivery as handlers
 from services.notify.handlers.budgets import ProviderBudget, Refused, Taken, Want, give_back, take
 from services.notify.handlers.delivery import End
 from services.notify.plans import Lane
+from services.notify.store.claims import drop_claims
 from services.notify.store.delivery import Start
 from shared.events.rights import VendorErased
 from shared.ids import new_id
@@ -142,6 +143,22 @@ async def test_an_outcome_that_comes_after_its_lease_gives_back_no_money_of_anot
         await conn.execute("UPDATE notification SET due_at = clock_timestamp() - interval '1 second'")
     await end(desk, start, Rejected("131026"))
     assert not (await claim(desk, [Want(new_id(), 0, key(2))])).granted, "its money stands aside still"
+
+
+async def test_a_claim_that_ended_meanwhile_is_none_that_gives_back_what_was_put_aside(desk: Desk) -> None:
+    kept, lapsed, taken = (await offers(desk, people(3), "whatsapp")).values()
+    jobs = await desk.claim(channel="whatsapp")
+    await _end_claim(desk, taken)
+    assert [job.id for job in await desk.claim(channel="whatsapp")] == [taken]
+    await _end_claim(desk, lapsed)
+    async with desk.database.transaction() as conn:
+        ours = await drop_claims(conn, [job.id for job in jobs], [job.claim for job in jobs])
+    assert ours == {kept}
+
+
+async def _end_claim(desk: Desk, message: UUID) -> None:
+    async with desk.database.transaction() as conn:
+        await conn.execute("UPDATE notification SET due_at = clock_timestamp() - interval '1 s' WHERE id = $1", message)
 
 
 async def test_claims_and_refusals_at_once_never_pass_a_limit(desk: Desk) -> None:

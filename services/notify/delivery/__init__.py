@@ -163,8 +163,8 @@ class Delivery:
             sender.returned = []
         if held:
             async with self._database.pool.acquire() as conn, conn.transaction():
-                await claims.drop_claims(conn, [job.id for job in held], [job.claim for job in held])
-                await budgets.give_back(conn, unused)
+                ours = await claims.drop_claims(conn, [job.id for job in held], [job.claim for job in held])
+                await budgets.give_back(conn, [one for one in unused if one.notification_id in ours])
 
     # --- what time does to messages
 

@@ -111,18 +111,20 @@ def _contact(row: asyncpg.Record, whose: str) -> Contact | None:
 
 async def drop_claims(
     conn: Connection, ids: Sequence[UUID], claims: Sequence[UUID], waits: Sequence[float] | None = None
-) -> None:
-    """Give back what was taken and not begun; `waits`: seconds until each may be taken again.
+) -> set[UUID]:
+    """Give back what was taken and not begun; `waits`: seconds until each may be taken again. Which of them were held
+    without a break: what was put aside for them still is.
 
     Who holds one at this moment decides about it: it is left, and its claim ends by itself.
     """
-    await conn.execute(
-        "WITH held AS (SELECT n.id, h.wait FROM notification AS n "
+    rows = await conn.fetch(
+        "WITH held AS (SELECT n.id, h.wait, n.due_at > statement_timestamp() AS unbroken FROM notification AS n "
         "JOIN unnest($1::uuid[], $2::uuid[], $3::float8[]) AS h (id, claim, wait) ON n.id = h.id "
         "WHERE n.claim = h.claim AND n.state IN ('queued', 'retry') FOR UPDATE OF n SKIP LOCKED) "
         "UPDATE notification n SET claim = NULL, due_at = clock_timestamp() + make_interval(secs => held.wait) "
-        "FROM held WHERE n.id = held.id",
+        "FROM held WHERE n.id = held.id RETURNING n.id, held.unbroken",
         ids,
         claims,
         waits or [0.0] * len(ids),
     )
+    return {row["id"] for row in rows if row["unbroken"]}
