@@ -41,7 +41,7 @@ LINES = 64
 MESSAGES = 6_000
 MESSAGES_BARE = 3_000
 BROADCAST = 300_000
-WAITING = 6_000
+WAITING = 3_200
 """Of a broadcast at 80 a second: it lasts longer than the offers beside it."""
 OFFERS = 240
 OFFERS_PER_SECOND = 8.0
@@ -78,6 +78,11 @@ class _Desk:
     async def _told(self) -> bool:
         return not (await self.emulator.get("/admin/pending")).json()
 
+    async def at_rest(self) -> bool:
+        """Whether every message is told delivered, a second from now."""
+        await asyncio.sleep(1)
+        return not await self.database.pool.fetchval("SELECT count(*) FROM notification WHERE state <> 'delivered'")
+
     async def until(self, true: Callable[[], Any], seconds: float = SECONDS_MAX) -> None:
         """Wait for something."""
         async with asyncio.timeout(seconds):
@@ -108,10 +113,7 @@ async def _measure(context: Context) -> list[Comparison]:
         async with _notify(desk, per_second=1_000_000.0):
             await in_turn(context, rate, lambda: _sent(desk, number), lambda: _bare(desk, context.size(MESSAGES_BARE)))
         async with _notify(desk, per_second=80.0):
-            offers = context.size(OFFERS)
-            idle = await _offers(desk, offers)
-            await _plan(desk, context.size(WAITING), lane=3)
-            late.add(await _offers(desk, offers), idle)
+            await in_turn(context, late, lambda: _beside_a_broadcast(desk, context), lambda: _idle(desk, context))
     return [rate, late]
 
 
@@ -159,13 +161,7 @@ async def _sent(desk: _Desk, number: int, marks: list[float] | None = None) -> f
     if marks is not None:
         marks.append(peak)
 
-    async def at_rest() -> bool:
-        await asyncio.sleep(1)
-        return not await desk.database.pool.fetchval(
-            "SELECT count(*) FROM notification WHERE state <> 'delivered'"  # reports are told and taken
-        )
-
-    await desk.until(at_rest)
+    await desk.until(desk.at_rest)
     taken = (await desk.emulator.get("/admin/count")).json()["messages"]
     if taken != number:
         raise NotMeasured(f"{taken} messages came of {number}")
@@ -260,6 +256,19 @@ def _request(to: str, name: str, values: int, buttons: int) -> dict[str, Any]:
 
 
 # --- offers beside a broadcast
+
+
+async def _idle(desk: _Desk, context: Context) -> float:
+    await desk.until(desk.at_rest)
+    return await _offers(desk, context.size(OFFERS))
+
+
+async def _beside_a_broadcast(desk: _Desk, context: Context) -> float:
+    await _plan(desk, context.size(WAITING), lane=3)
+    value = await _offers(desk, context.size(OFFERS))
+    if await desk.at_rest():
+        raise NotMeasured("the broadcast ended before the offers beside it")
+    return value
 
 
 async def _offers(desk: _Desk, number: int) -> float:
