@@ -171,14 +171,18 @@ def _limited(scope: Scope, receive: Receive) -> Receive:
         bytes_max: int = getattr(scope.get("endpoint"), _BODY_LIMIT, BODY_BYTES_MAX)
         declared = Headers(scope=scope).get("content-length", "")
         if received == 0 and declared.isdigit() and int(declared) > bytes_max:
-            raise HTTPException(413, f"The body may have {bytes_max} bytes at most.")
+            raise _too_large(bytes_max)
         message = await receive()
         received += len(message.get("body", b""))
         if received > bytes_max:
-            raise HTTPException(413, f"The body may have {bytes_max} bytes at most.")
+            raise _too_large(bytes_max)
         return message
 
     return limited
+
+
+def _too_large(bytes_max: int) -> HTTPException:
+    return HTTPException(413, f"The body may have {bytes_max} bytes at most. Send less at a time.")
 
 
 def _tell(facts: RequestFacts, seconds: float, *, quiet: bool) -> None:
