@@ -83,13 +83,17 @@ class People:
             offer = offers[0]
             said = {"provider": offer["provider"], "person": person, "text": word}
             if offer["provider"] == "whatsapp" and presses:
-                button = next(one for one in offer["buttons"] if one["title"] == word)
-                said |= {"payload": button["payload"], "context": offer["message_id"]}
+                said |= {"payload": _titles(offer)[word], "context": offer["message_id"]}
             (await client.post("/admin/inbound", json=said)).raise_for_status()
         self._answered.add(person)
 
 
 def _is_offer(message: dict[str, Any]) -> bool:
     """Whether this offers a booth of the round: with buttons, or with the words for an answer by SMS."""
-    asks = bool(message["buttons"]) or "Balas YA atau TIDAK" in message["text"]
+    asks = "YA" in _titles(message) or "Balas YA atau TIDAK" in message["text"]
     return asks and ROUND_NAME in message["text"]
+
+
+def _titles(message: dict[str, Any]) -> dict[str, str]:
+    """What the buttons say, and what pressing each sends. Who only waits has one too, and it asks why."""
+    return {one["title"]: one["payload"] for one in message["buttons"]}
