@@ -85,13 +85,13 @@ async def test_forged_calls_of_providers_are_refused_whatever_they_hold(door: Do
             "X-Hub-Signature-256": given.encode("latin-1"),
             "X-Twilio-Signature": given.encode("latin-1"),
         }
-        began = time.perf_counter()
+        began = time.process_time()
         answer = await door.client.post(
             f"/v1/providers/{provider}/webhook",
             content=BODIES[name],
             headers=headers,  # type: ignore[arg-type]  # text and bytes
         )
-        seconds = time.perf_counter() - began
+        seconds = time.process_time() - began
         if answer.status_code not in REFUSED or seconds > 2:
             wrong.append(
                 f"{name} {content_type} {given:.20}: {answer.status_code} {answer.text[:100]} in {seconds:.1f} s"
