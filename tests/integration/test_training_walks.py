@@ -1,8 +1,8 @@
 """Random walks: anybody does anything at any time, allowed or not, and after every step the books are right.
 
 What is tried is drawn from a seed; ids are new each time, so two walks of one seed are alike and not the same: one that
-fails tells its last steps. What holds always stands in `training_books`. `make test` plays one; `LAPAK_WALKS="102 6"` in
-the environment plays walks of these seeds.
+fails tells its last steps. What holds always stands in `training_books`. `make test` plays one; `LAPAK_WALKS="102 6"`
+in the environment plays walks of these seeds.
 """
 
 import asyncio
