@@ -23,6 +23,8 @@ from tests.conftest import repository_root
 ROOT = repository_root()
 SHIPPED = {"requirements/runtime.txt", "services", "shared"}
 GRACE_SECONDS = 45
+# A deployment may not set them: the image does, or they are for a developer's machine.
+NOT_FOR_OPERATORS = {"http_host", "http_port", "development", "clock_file"}
 
 COMPOSE = "deploy/compose.yaml"
 DOCKERFILE = "deploy/Dockerfile"
@@ -125,7 +127,7 @@ def settings_of(service: str) -> type[ServiceSettings]:
 
 
 def settings(files: Files) -> Iterator[str]:
-    """Every variable that is set exists, and every one that is needed is set."""
+    """Every variable that is set exists, every one that is needed is set, and compose lets every one be set."""
     for where, _, command, environment in workloads(files):
         given = {name for name in environment if name.startswith(PREFIX)} - dockerfile_env(files).keys()
         if command[0] == "run":
@@ -135,6 +137,8 @@ def settings(files: Files) -> Iterator[str]:
             given |= dockerfile_env(files).keys()
             if command[1] == "vendor":  # its default is a folder of the checkout, which a container may not write
                 needed |= {f"{PREFIX}FILES"}
+            if where.startswith(COMPOSE):  # hands on what its file names only; a ConfigMap hands on whatever it holds
+                needed = known - {PREFIX + name.upper() for name in NOT_FOR_OPERATORS}
         else:
             known = needed = {PREFIX + ("KAFKA" if command[0] == "topics" else "DATABASE")}
             if "base/topics.yaml" in where:  # takes the ConfigMap of all
@@ -350,6 +354,7 @@ def test_what_deploys_agrees_with_the_code() -> None:
             "      LAPAK_SMTP_HOST: ${LAPAK_SMTP:?",
             "notify lacks LAPAK_SMTP",
         ),
+        (COMPOSE, "      LAPAK_QUIET_HOURS: ${LAPAK_QUIET_HOURS:-}\n", "", "notify lacks LAPAK_QUIET_HOURS"),
         (f"{BASE}/lapak.env", "LAPAK_TOKEN_ISSUER=", "TOKEN_ISSUER=", "lacks LAPAK_TOKEN_ISSUER"),
         (f"{BASE}/bazaar.yaml", "- name: LAPAK_SECRET_KEYS", "- name: LAPAK_KEYS", "lacks LAPAK_SECRET_KEYS"),
         (COMPOSE, "command: [topics]", "command: [migrate, topics]", "no job that runs `lapak topics`"),
