@@ -58,13 +58,21 @@ def test_it_only_ever_fades(one: int, other: int) -> None:
     assert 0 <= after.turns <= before.turns <= NO_SHOW_TURNS
 
 
-@given(st.integers(0, 800))
-def test_who_stayed_away_never_counts_as_waiting_longer_than_who_came(days: int) -> None:
+@given(st.integers(0, 800), st.integers(-400, 400))
+def test_who_stayed_away_never_counts_as_waiting_longer_than_who_came(days: int, turned_days_ago: int) -> None:
     today = DAY + timedelta(days=days)
-    came = Standing(1, SINCE)
+    came = Standing(1, today - timedelta(days=turned_days_ago))
     missed = adjusted(came, [stayed_away()], today)
     assert missed.turns >= came.turns
     assert came.waiting_since <= missed.waiting_since <= max(today, came.waiting_since)
+
+
+def test_a_turn_of_a_day_that_has_not_come_counts_as_in_the_file_of_the_round() -> None:
+    """A booth is confirmed for the weekend after next: without adjustments the freeze takes the day as it is."""
+    ahead = Standing(2, DAY + timedelta(days=12))
+    assert adjusted(ahead, [], DAY) == ahead
+    assert counted(2, ahead.waiting_since, [], DAY) == ahead
+    assert adjusted(ahead, [stayed_away()], DAY) == Standing(3, ahead.waiting_since)
 
 
 def test_who_never_applied_has_no_standing() -> None:

@@ -53,13 +53,15 @@ class Standing(NamedTuple):
 def adjusted(standing: Standing, adjustments: Iterable[Adjustment], day: date) -> Standing:
     """The standing on this day with what is left of each adjustment, rounded to the nearest.
 
-    Turns never fall below 0. Nobody waits since a day that has not come.
+    Turns never fall below 0. Nothing that is added makes anybody wait since a day that has not come; a turn of such a
+    day, of a booth that is confirmed, does, with or without it.
     """
     turns, wait_days = standing.turns, 0
     for one in in_force(standing.waiting_since, adjustments):
         turns += _left(one.turns, one, day)
         wait_days += _left(one.wait_days, one, day)
-    return Standing(max(0, turns), min(day, standing.waiting_since + timedelta(days=wait_days)))
+    latest = max(day, standing.waiting_since)
+    return Standing(max(0, turns), min(latest, standing.waiting_since + timedelta(days=wait_days)))
 
 
 def in_force(waiting_since: date, adjustments: Iterable[Adjustment]) -> list[Adjustment]:
