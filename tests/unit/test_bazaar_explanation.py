@@ -62,7 +62,7 @@ def test_place_reason_who_went_before_and_forecast_are_told() -> None:
         "Yang mendapat lapak itu lebih dahulu: 20 lewat jatah binaan pengampu atau kelompoknya, "
         "35 karena menunggu lebih lama dan 5 lewat undian terbuka. "
         "Dengan jumlah lapak dan pelamar seperti sekarang, giliran Anda diperkirakan pada bazar ke-2 setelah ini. "
-        "Jika ada lapak yang dikembalikan, pelamar di urutan terdepan langsung kami tawari. "
+        "Jika ada lapak yang dikembalikan, kami langsung menawarkannya kepada pelamar terdepan yang dapat menempatinya. "
         "Waktu tunggu Anda tetap dihitung: makin lama menunggu, makin depan urutan Anda di bazar berikutnya."
     )
     assert told["en"] == (
@@ -71,7 +71,7 @@ def test_place_reason_who_went_before_and_forecast_are_told() -> None:
         "Who came before you there: 20 on seats reserved for their agency or group, "
         "35 because they have waited longer and 5 by the public lottery. "
         "With as many booths and applicants as now, your turn is forecast for bazaar number 2 after this one. "
-        "When a booth is given back, the first in the queue is offered it at once. "
+        "When a booth is given back, the first in the queue who may have it is offered it at once. "
         "Your waiting time still counts: the longer you wait, the further ahead you are at the next bazaar."
     )
 

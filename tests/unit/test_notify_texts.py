@@ -318,6 +318,20 @@ def test_a_booth_given_back_late_costs_its_turn() -> None:
     assert "counts as one turn" in written(late, "en").body
 
 
+def test_a_confirmed_booth_is_a_turn_whether_one_comes_or_not() -> None:
+    confirmed = EVENTS["booth-confirmed"]
+    assert "Lapak ini terhitung satu giliran. Kalau berhalangan, kembalikan lebih awal" in written(confirmed, "id").body
+    assert "The booth counts as one turn. If you cannot come, give it back early" in written(confirmed, "en").body
+
+
+def test_who_stayed_away_stands_further_back_and_is_not_told_that_it_waits_longer() -> None:
+    """To have waited longer is what puts one in front."""
+    missed = EVENTS["booth-missed"]
+    assert "urutan Anda lebih belakang" in written(missed, "id").body
+    assert "you stand further back in the queue" in written(missed, "en").body
+    assert "menunggu lebih lama" not in written(missed, "id").body
+
+
 def test_an_open_offer_of_a_moved_bazaar_has_a_new_deadline() -> None:
     moved = EVENTS["application-rescheduled"].model_copy(
         update={"release_by": None, "respond_by": datetime(2023, 3, 25, 8, 0, tzinfo=UTC)}
@@ -343,11 +357,13 @@ def test_a_decision_without_an_explanation_still_names_the_place() -> None:
     assert "number 12 in the queue" in written(queued, "en").body
 
 
-def test_who_has_no_booth_yet_may_withdraw_when_the_days_change() -> None:
+def test_who_has_no_booth_yet_is_told_until_when_it_may_withdraw_when_the_days_change() -> None:
+    """A bazaar is moved in any state; once the list is frozen nobody withdraws any more, an offer is declined."""
     waiting = EVENTS["application-rescheduled"].model_copy(
         update={"site_id": None, "site_name": None, "booth": None, "release_by": None}
     )
-    assert "menarik lamaran" in written(waiting, "id").body
+    assert "tariklah lamaran sebelum daftar pelamar ditutup; sesudah itu, cukup tolak" in written(waiting, "id").body
+    assert "withdraw it before the list of applicants closes; after that, simply decline" in written(waiting, "en").body
     assert "Lapak Anda tetap" not in written(waiting, "id").body
 
 

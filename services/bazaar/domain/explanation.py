@@ -106,8 +106,8 @@ def _explained(standing: Standing, binds: Words | None) -> dict[str, str]:
 
 
 WHEN_GIVEN_BACK = Words(
-    "Jika ada lapak yang dikembalikan, pelamar di urutan terdepan langsung kami tawari.",
-    "When a booth is given back, the first in the queue is offered it at once.",
+    "Jika ada lapak yang dikembalikan, kami langsung menawarkannya kepada pelamar terdepan yang dapat menempatinya.",
+    "When a booth is given back, the first in the queue who may have it is offered it at once.",
 )
 STILL_COUNTS = Words(
     "Waktu tunggu Anda tetap dihitung: makin lama menunggu, makin depan urutan Anda di bazar berikutnya.",
