@@ -405,14 +405,28 @@ async def test_caps_of_a_site_hold_at_its_gate_too(fair: Fair) -> None:
 
 
 async def test_a_gate_may_close_at_another_time(fair: Fair) -> None:
+    early = await fair.announce([site("one", 1)])
+    await fair.done(f"/v1/bazaars/{early}/sites/one/gate", {"closes_at": "07:30"})
+    assert (await fair.shown(f"/v1/bazaars/{early}/gate/list"))["sites"][0]["closes_at"] == "07:30"
     day = await open_day(fair, booths=1, applicants=1)
     door = f"/v1/bazaars/{day.bazaar_id}/sites"
-    await fair.done(f"{door}/one/gate", {"closes_at": "09:00"})
-    assert (await fair.shown(f"/v1/bazaars/{day.bazaar_id}/gate/list"))["sites"][0]["closes_at"] == "09:00"
+    for closes_at in ("23:00", "10:00"):
+        await fair.done(f"{door}/one/gate", {"closes_at": closes_at})
+    fair.clock.moment = at(DAYS[0], 10)
     assert await release(fair, day) == 1
     for path in ("gate", "release-absent"):
-        body = {"closes_at": "09:00"} if path == "gate" else None
+        body = {"closes_at": "11:00"} if path == "gate" else None
         assert await fair.refused(f"{door}/two/{path}", body) == (404, "unknown-site")
+
+
+async def test_nobody_is_made_late_by_a_gate_that_is_closed_earlier_afterwards(fair: Fair) -> None:
+    """Closed at one minute past midnight, it would hand the booths of all to whoever is let in at night."""
+    day = await open_day(fair, booths=1, applicants=1)
+    door = f"/v1/bazaars/{day.bazaar_id}/sites/one"
+    fair.clock.moment = at(DAYS[0], 7)
+    for closes_at in ("00:01", "09:59"):
+        assert await fair.refused(f"{door}/gate", {"closes_at": closes_at}) == (409, "gate-earlier")
+    assert await fair.refused(f"{door}/release-absent") == (409, "gate-open")
 
 
 async def test_the_page_of_the_gate_holds_no_data_and_the_list_no_names(fair: Fair) -> None:

@@ -44,6 +44,12 @@ class GateOpen(Refused):
     code = "gate-open"
 
 
+class GateEarlier(Refused):
+    """Once the applicants are frozen, a gate is not made to close earlier."""
+
+    code = "gate-earlier"
+
+
 class GateUnknown(NotFound):
     """The bazaar has no such site."""
 
@@ -128,6 +134,18 @@ def site_of(bazaar: Bazaar, site_id: str) -> Site:
     if found is None:
         raise GateUnknown(f"The bazaar has no site {site_id!r}.", site_id=site_id)
     return found
+
+
+def require_gate(bazaar: Bazaar, gate: Gate, closes_at: time) -> None:
+    """Refuse, once the applicants are frozen, a closing earlier than what held then and than is usual: else whoever has
+    a booth could be made late unawares, and the booth be given to somebody who stands there."""
+    earliest = min(gate.closes_at, CLOSES_AT_DEFAULT)
+    if bazaar.round and closes_at < earliest:
+        raise GateEarlier(
+            f"closes_at: the list of applicants is frozen, so this gate closes at {earliest:%H.%M} WIB or later; an "
+            "earlier time is set before the freeze.",
+            closes_at_min=f"{earliest:%H:%M}",
+        )
 
 
 def require_closed(bazaar: Bazaar, site: Site, gate: Gate, now: datetime) -> None:

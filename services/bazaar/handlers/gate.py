@@ -220,7 +220,9 @@ async def decide_scan(
 
 async def set_gate(conn: Connection, bazaar_id: UUID, site_id: str, closes_at: time) -> None:
     """The gate of a site closes at this time of its first day."""
-    domain.site_of(await bazaars.share_bazaar(conn, bazaar_id), site_id)
+    bazaar = await bazaars.share_bazaar(conn, bazaar_id)
+    domain.site_of(bazaar, site_id)
+    domain.require_gate(bazaar, await rows.find_gate(conn, bazaar_id, site_id), closes_at)
     await rows.save_gate(conn, bazaar_id, site_id, closes_at)
 
 
