@@ -241,6 +241,28 @@ def test_anyone_draws_the_seed_again_from_the_page(tmp_path: Path) -> None:
     assert commitment_of(Reveal(secret=made["secret"]).secret) == made["commitment"]
 
 
+def test_a_round_solved_with_another_seed_or_over_another_list_is_found_out(tmp_path: Path) -> None:
+    """Every official revealed what it had committed to, and the verifier agrees with the result: still a cheat."""
+    list_frozen = b'{"applicants":[],"pools":[]}'
+    seed, _ = draw_together(complete(), sha256(list_frozen).hexdigest())
+    document = {**page(complete()), "frozen_sha256": sha256(list_frozen).hexdigest(), "seed": seed}
+    ceremony, problem = tmp_path / "ceremony.json", tmp_path / "problem.json"
+    ceremony.write_text(json.dumps(document))
+
+    def checked(solved: object) -> tuple[int, str]:
+        problem.write_text(json.dumps(solved))
+        ran = runner.invoke(app, ["seed", str(ceremony), "--problem", str(problem)])
+        return ran.exit_code, ran.stdout
+
+    assert checked({"applicants": [], "pools": [], "seed": seed}) == (0, f"{seed}\n")
+    code, told = checked({"applicants": [], "pools": [], "seed": "chosen"})
+    assert (code, told) == (1, f"seed: the problem was solved with chosen, the secrets give {seed}\n")
+    code, told = checked({"applicants": [{"id": "a-friend"}], "pools": [], "seed": seed})
+    assert (code, told[:14]) == (1, "frozen_sha256:")
+    assert checked({"applicants": [], "pools": []})[0] == 2
+    assert runner.invoke(app, ["seed", "--new-secret", "--problem", str(problem)]).exit_code == 2
+
+
 def altered(document: dict[str, Any], *path: str | int) -> dict[str, Any]:
     """The page with one character of one of its fields changed."""
     copy = json.loads(json.dumps(document))

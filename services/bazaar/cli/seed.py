@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from services.bazaar.allocation.malformed import Malformed
 from services.bazaar.cli.files import EXIT_WRONG, read_document
-from services.bazaar.domain.ceremony import PublicCeremony, check_ceremony, commitment_of
-from shared.command_files import refuse
+from services.bazaar.domain.ceremony import PublicCeremony, check_ceremony, check_seed_used, commitment_of
+from shared.command_files import read_bytes, refuse
 
 SECRET_BYTES = 32
 
@@ -21,6 +22,9 @@ def seed(
             help="The public page, as GET /v1/bazaars/{id}/rounds/{n}/ceremony gives it.", show_default=False
         ),
     ] = None,
+    problem: Annotated[
+        Path | None, typer.Option(help="Also check that the published problem of the round was solved with this seed.")
+    ] = None,
     new_secret: Annotated[
         bool, typer.Option("--new-secret", help="Print a fresh secret and its commitment, for an official.")
     ] = False,
@@ -31,18 +35,28 @@ def seed(
     SHA-256, in hexadecimal, of these lines joined by a line feed each, with none at the end: `lapak seed v1`, the id of
     the bazaar, the number of the round, frozen_sha256, then each secret in the order of commitment.
 
+    With --problem: that the round was solved with it, over the very list that was frozen before it was drawn.
+
     Exit code: 0 as published, 1 it is not (each difference is printed) or there is no seed, 2 the file cannot be read.
     """
     console = Console(stderr=True)
     if new_secret == (file is not None):
         refuse("give either the FILE of a ceremony or --new-secret")
+    if new_secret and problem is not None:
+        refuse("--problem goes with the FILE of a ceremony")
     if file is None:
         secret = secrets.token_hex(SECRET_BYTES)
         typer.echo(f"secret      {secret}")
         typer.echo(f"commitment  {commitment_of(secret)}")
         console.print("Hand in the commitment now. Show the secret to nobody until all have committed.", soft_wrap=True)
         return
-    drawn, findings = check_ceremony(read_document(file, PublicCeremony, "page of a ceremony"))
+    page = read_document(file, PublicCeremony, "page of a ceremony")
+    drawn, findings = check_ceremony(page)
+    if problem is not None and drawn is not None:
+        try:
+            findings += check_seed_used(page, drawn, read_bytes(problem))
+        except Malformed as error:
+            refuse(f"{problem}: {error}")
     for finding in findings:
         typer.echo(finding)
     if drawn is None:
@@ -50,4 +64,7 @@ def seed(
     if findings or drawn is None:
         raise typer.Exit(EXIT_WRONG)
     typer.echo(drawn)
-    console.print("[green]true[/]: every secret is what was committed to.", soft_wrap=True)
+    used = "" if problem is None else ", and the round was solved with this seed"
+    console.print(f"[green]true[/]: every secret is what was committed to{used}.", soft_wrap=True)
+    if problem is None:
+        console.print("Whether the round was solved with this seed, --problem tells.", soft_wrap=True)

@@ -30,6 +30,9 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictInt, StringConstraints, model_validator
 
+from services.bazaar.allocation import Malformed
+from services.bazaar.allocation.malformed import parse_json
+from services.bazaar.allocation.problem import canonical_json
 from services.bazaar.domain.bazaar import Bazaar, WrongMoment
 from services.bazaar.domain.values import Exact, Label
 from shared.errors import Refused
@@ -459,6 +462,23 @@ def check_ceremony(page: PublicCeremony) -> tuple[str | None, list[str]]:
     if page.seed is not None and seed is not None and page.seed != seed:
         findings.append(f"seed: the round was drawn with {page.seed}, the secrets give {seed}")
     return seed, findings
+
+
+def check_seed_used(page: PublicCeremony, drawn: str, problem: bytes) -> list[str]:
+    """What differs between the seed that was drawn and the published problem of its round.
+
+    Raises `Malformed` when the file is no problem.
+    """
+    document = parse_json(problem, "problem")
+    if not isinstance(document, dict) or not isinstance(document.get("seed"), str):
+        raise Malformed(["seed: is missing; this is no problem of a round whose seed is drawn"])
+    findings = []
+    if document["seed"] != drawn:
+        findings.append(f"seed: the problem was solved with {document['seed']}, the secrets give {drawn}")
+    frozen = canonical_json({name: value for name, value in document.items() if name != "seed"})
+    if sha256(frozen).hexdigest() != page.frozen_sha256:
+        findings.append("frozen_sha256: the problem is not the list that was frozen before these secrets were revealed")
+    return findings
 
 
 def shown(ceremony: Ceremony) -> Mapping[str, Any]:
