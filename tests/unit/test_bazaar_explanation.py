@@ -62,7 +62,8 @@ def test_place_reason_who_went_before_and_forecast_are_told() -> None:
         "Yang mendapat lapak itu lebih dahulu: 20 lewat jatah binaan pengampu atau kelompoknya, "
         "35 karena menunggu lebih lama dan 5 lewat undian terbuka. "
         "Dengan jumlah lapak dan pelamar seperti sekarang, giliran Anda diperkirakan pada bazar ke-2 setelah ini. "
-        "Jika ada lapak yang dikembalikan, kami langsung menawarkannya kepada pelamar terdepan yang dapat menempatinya. "
+        "Jika ada lapak yang dikembalikan, kami langsung menawarkannya kepada pelamar terdepan yang dapat "
+        "menempatinya. "
         "Waktu tunggu Anda tetap dihitung: makin lama menunggu, makin depan urutan Anda di bazar berikutnya."
     )
     assert told["en"] == (
