@@ -5,7 +5,7 @@
     data = result_to_json(result)       # byte for byte the same on every run
     findings = verify(problem, result)  # [] = correct; written apart from `solve`
 
-The rule is DESIGN.md, "Fair rotation: the rule of allocation"; who is served is unique under it, and so is where.
+The rule is docs/rotation.md; who is served is unique under it, and so is where.
 What it leaves open is settled in docs/decisions/0010-allocation.md, and for those who want to stand together in
 `parties.py`. `problem.py` and `result.py` say what the two documents hold, `reasons.py` what place, because, ahead and
 forecast mean. `cli.py` is `lapak allocate`.

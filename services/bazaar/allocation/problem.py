@@ -1,8 +1,8 @@
 """The problem of one round: what a problem document may say, and what it says once read.
 
-The rule is DESIGN.md, "Fair rotation: the rule of allocation". What the rule leaves open is settled here by
-refusing: whatever could silently change an allocation (a misspelt field, a pool that does not exist, an applicant
-without the group that the rotation ranks by) is `Malformed`, with the field's path and the way out.
+The rule is docs/rotation.md. What the rule leaves open is settled here by refusing: whatever could silently change an
+allocation (a misspelt field, a pool that does not exist, an applicant without the group that the rotation ranks by) is
+`Malformed`, with the field's path and the way out.
 """
 
 import hashlib

@@ -20,7 +20,7 @@ class SeatLimit(Exact):
 
 
 def require_limits(reserves: Sequence[SeatLimit], caps: Sequence[SeatLimit]) -> None:
-    """Raise ValueError unless the limits of one site can hold together (DESIGN, "Fair rotation")."""
+    """Raise ValueError unless the limits of one site can hold together (docs/rotation.md)."""
     if len({limit.group for limit in (*reserves, *caps)}) > 1:
         raise ValueError("reserves and caps of one site name one group between them")
     for limits in (reserves, caps):

@@ -320,7 +320,7 @@ def problem_document(
     names: Mapping[UUID, str],
     party_name: Callable[[UUID], str],
 ) -> dict[str, Any]:
-    """The problem of the rule (DESIGN, "Fair rotation") without its seed: lists in the order of names."""
+    """The problem of the rule (docs/rotation.md) without its seed: lists in the order of names."""
     here: dict[str, set[str]] = {group: set() for group in bazaar.policy.groups_ranked}
     for candidate in eligible:
         if candidate.vendor is not None:
