@@ -440,7 +440,7 @@ def test_an_export_that_nobody_answers_writes_nothing(tmp_path: Path) -> None:
     for file, urls_said, said in (
         ("hers.txt", urls, "must end in .json or .zip"),
         ("hers.json", urls, "does not answer (ConnectError)"),
-        ("hers.json", [*urls[:-1], "nonsense"], "does not answer"),
+        ("hers.json", [*urls[:-1], "nonsense"], "is no address"),
         ("no/folder/hers.json", urls, "nothing was written"),
     ):
         done = CliRunner().invoke(rights, ["export", str(uuid4()), str(tmp_path / file), "--token", "t", *urls_said])

@@ -11,6 +11,8 @@ import httpx
 import typer
 from rich.console import Console
 
+from shared.command_doors import address, bearer
+
 __all__ = ["app"]
 
 EXIT_SOME_REJECTED = 1
@@ -31,11 +33,11 @@ def import_file(
     file: Annotated[Path, typer.Argument(help="The CSV that the marketplace gives its sellers, as it was downloaded.")],
     bazaar: Annotated[UUID, typer.Option(help="Id of the bazaar.")],
     marketplace: Annotated[str, typer.Option(help="Code of the marketplace: tokopedia, shopee, other.")],
-    token: Annotated[str, typer.Option(envvar="LAPAK_TOKEN", help="Bearer token of an officer.", show_envvar=True)],
+    token: Annotated[str, typer.Option(envvar="LAPAK_TOKEN", help="Bearer token of an officer.", callback=bearer)],
     shop: Annotated[str | None, typer.Option(help="Whose file it is, where no column names the shop.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would happen, and change nothing.")] = False,
     url: Annotated[
-        str, typer.Option(envvar="LAPAK_BAZAAR_URL", help="Address of the bazaar service.")
+        str, typer.Option(envvar="LAPAK_BAZAAR_URL", help="Address of the bazaar service.", callback=address)
     ] = "http://127.0.0.1:8103",
 ) -> None:
     """Take a marketplace's sales file. Lines that cannot be taken are written to FILE.rejected.csv, ready to be mended.
@@ -76,8 +78,6 @@ def _send(url: str, token: str, bazaar: UUID, name: str, content: bytes, query: 
         with httpx.Client(base_url=url, headers=headers, timeout=httpx.Timeout(10, read=None, write=60)) as client:
             path = f"/v1/bazaars/{bazaar}/marketplace-sales/import"
             return client.post(path, params=query, files={"file": (name, content, "text/csv")})
-    except httpx.UnsupportedProtocol as error:
-        raise _ended(f"--url: {url} is no address like http://127.0.0.1:8103.") from error
     except httpx.TransportError as error:
         said = f"{url} does not answer ({type(error).__name__}). Is it the address of the bazaar service, and up?"
         raise _ended(said) from error

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from shared.clock import JAKARTA
+from shared.command_doors import bearer
 
 __all__ = [
     "EXIT_CUT_OFF",
@@ -41,7 +42,10 @@ EXIT_CUT_OFF = 3
 NOTIFY_URL = "http://127.0.0.1:8104"
 
 Token = Annotated[
-    str, typer.Option(envvar="LAPAK_TOKEN", help="Bearer token of an operator; for broadcasts of an officer.")
+    str,
+    typer.Option(
+        envvar="LAPAK_TOKEN", help="Bearer token of an operator; for broadcasts of an officer.", callback=bearer
+    ),
 ]
 Url = Annotated[str, typer.Option(envvar="LAPAK_NOTIFY_URL", help="Address of the notify service.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON, for other programs.")]

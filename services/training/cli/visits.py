@@ -10,6 +10,8 @@ import httpx
 import typer
 from rich.console import Console
 
+from shared.command_doors import address, bearer
+
 __all__ = ["app"]
 
 EXIT_SOME_REJECTED = 1
@@ -33,14 +35,14 @@ def import_file(
         typer.Argument(help="CSV (UTF-8, separated by ; or ,), with the headings of GET /v1/visits/template.csv."),
     ],
     token: Annotated[
-        str, typer.Option(envvar="LAPAK_TOKEN", help="Bearer token of the mentor, or an officer.", show_envvar=True)
+        str, typer.Option(envvar="LAPAK_TOKEN", help="Bearer token of the mentor, or an officer.", callback=bearer)
     ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would happen, and log nothing.")] = False,
     mentor: Annotated[
         UUID | None, typer.Option(help="An officer says whose sheet it is, where its rows do not.")
     ] = None,
     url: Annotated[
-        str, typer.Option(envvar="LAPAK_TRAINING_URL", help="Address of the training service.")
+        str, typer.Option(envvar="LAPAK_TRAINING_URL", help="Address of the training service.", callback=address)
     ] = "http://127.0.0.1:8102",
 ) -> None:
     """Log the visits of a sheet, each once. Rows that cannot be taken are written to FILE.rejected.csv, to be mended.
@@ -103,8 +105,6 @@ def _send(
             # rows are known again by themselves; a key of its own would repeat an answer after the cause was mended
             headers={"Idempotency-Key": str(uuid4())},
         )
-    except httpx.UnsupportedProtocol as error:
-        raise _ended(EXIT_NOT_STARTED, f"--url: {client.base_url} is no address like http://127.0.0.1:8102.") from error
     except httpx.ConnectError as error:
         said = f"{client.base_url} does not answer. Is it the address of the training service, and up?"
         raise _ended(EXIT_CUT_OFF if begun else EXIT_NOT_STARTED, said) from error

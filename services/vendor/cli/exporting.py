@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from shared.command_doors import address, bearer
+
 __all__ = ["export_file"]
 
 EXIT_NOT_STARTED = 2
@@ -22,7 +24,7 @@ console = Console(stderr=True)
 
 def export_file(
     file: Annotated[Path, typer.Argument(help="CSV file to write; it must not exist yet.")],
-    token: Annotated[str, typer.Option(envvar="LAPAK_TOKEN", help="Bearer token of an officer.", show_envvar=True)],
+    token: Annotated[str, typer.Option(envvar="LAPAK_TOKEN", help="Bearer token of an officer.", callback=bearer)],
     area: Annotated[str | None, typer.Option(help="Area inside the officer's own, for example 31.71.02.")] = None,
     category: Annotated[str | None, typer.Option(help="Product category, for example food-drink.")] = None,
     agency: Annotated[str | None, typer.Option(help="Coaching agency, for example ppkukm.")] = None,
@@ -42,7 +44,7 @@ def export_file(
     ] = None,
     reference: Annotated[str | None, typer.Option(help="With --reveal: number of the letter or case.")] = None,
     url: Annotated[
-        str, typer.Option(envvar="LAPAK_VENDOR_URL", help="Address of the vendor service.")
+        str, typer.Option(envvar="LAPAK_VENDOR_URL", help="Address of the vendor service.", callback=address)
     ] = "http://127.0.0.1:8101",
 ) -> None:
     """Write vendors into a CSV file that sheet programs open and `lapak vendors import` reads. Filters combine.
@@ -74,8 +76,6 @@ def export_file(
         with httpx.Client(base_url=url, headers=headers, timeout=httpx.Timeout(10, read=120)) as client:
             rows = _receive(client, body, draft)
         draft.replace(file)
-    except httpx.UnsupportedProtocol as error:
-        raise _ended(EXIT_NOT_STARTED, f"--url: {url} is no address like http://127.0.0.1:8101.") from error
     except httpx.TransportError as error:
         begun = draft.exists()
         said = f"The connection to {url} broke" if begun else f"{url} does not answer"

@@ -13,6 +13,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from shared.command_doors import address, bearer
+
 __all__ = ["import_file"]
 
 EXIT_SOME_REJECTED = 1
@@ -30,10 +32,10 @@ def import_file(
     file: Annotated[
         Path, typer.Argument(help=f"CSV (UTF-8, separated by ; or ,) or XLSX, with the headings {COLUMNS}.")
     ],
-    token: Annotated[str, typer.Option(envvar="LAPAK_TOKEN", help="Bearer token of an officer.", show_envvar=True)],
+    token: Annotated[str, typer.Option(envvar="LAPAK_TOKEN", help="Bearer token of an officer.", callback=bearer)],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would happen, and register nobody.")] = False,
     url: Annotated[
-        str, typer.Option(envvar="LAPAK_VENDOR_URL", help="Address of the vendor service.")
+        str, typer.Option(envvar="LAPAK_VENDOR_URL", help="Address of the vendor service.", callback=address)
     ] = "http://127.0.0.1:8101",
 ) -> None:
     """Register the people of a sheet. Rows that cannot be taken are written to FILE.rejected.csv, ready to be mended.
@@ -46,8 +48,6 @@ def import_file(
     with httpx.Client(base_url=url, headers=headers, timeout=httpx.Timeout(10, read=None, write=60)) as client:
         try:
             key = _unfinished_key(client, f"{content}-dry" if dry_run else content)
-        except httpx.UnsupportedProtocol as error:
-            raise _ended(EXIT_NOT_STARTED, f"--url: {url} is no address like http://127.0.0.1:8101.") from error
         except httpx.TransportError as error:
             said = f"{url} does not answer ({type(error).__name__}). Is it the address of the vendor service, and up?"
             raise _ended(EXIT_NOT_STARTED, said) from error

@@ -13,6 +13,8 @@ import httpx
 import typer
 from rich.console import Console
 
+from shared.command_doors import address, bearer
+
 __all__ = ["app"]
 
 EXIT_INCOMPLETE = 1
@@ -45,7 +47,7 @@ def export(
     ],
     token: Annotated[
         str,
-        typer.Option(envvar="LAPAK_TOKEN", help="Token of the vendor itself, or of a registrar.", show_envvar=True),
+        typer.Option(envvar="LAPAK_TOKEN", help="Token of the vendor itself, or of a registrar.", callback=bearer),
     ],
     reason: Annotated[
         str | None,
@@ -54,16 +56,16 @@ def export(
         ),
     ] = None,
     vendor_url: Annotated[
-        str, typer.Option(envvar="LAPAK_VENDOR_URL", help="Address of the vendor service.")
+        str, typer.Option(envvar="LAPAK_VENDOR_URL", help="Address of the vendor service.", callback=address)
     ] = "http://127.0.0.1:8101",
     training_url: Annotated[
-        str, typer.Option(envvar="LAPAK_TRAINING_URL", help="Address of the training service.")
+        str, typer.Option(envvar="LAPAK_TRAINING_URL", help="Address of the training service.", callback=address)
     ] = "http://127.0.0.1:8102",
     bazaar_url: Annotated[
-        str, typer.Option(envvar="LAPAK_BAZAAR_URL", help="Address of the bazaar service.")
+        str, typer.Option(envvar="LAPAK_BAZAAR_URL", help="Address of the bazaar service.", callback=address)
     ] = "http://127.0.0.1:8103",
     notify_url: Annotated[
-        str, typer.Option(envvar="LAPAK_NOTIFY_URL", help="Address of the notify service.")
+        str, typer.Option(envvar="LAPAK_NOTIFY_URL", help="Address of the notify service.", callback=address)
     ] = "http://127.0.0.1:8104",
 ) -> None:
     """Write everything the four services keep about a person into one file that only you may read.
@@ -84,7 +86,7 @@ def export(
                 _say(f"{name}: {len(gathered[name].get('sections', ()))} sections")
             except NotAnswered as error:
                 if name == "vendor" and error.refused:  # who may not ask the registry is not to ask the others either
-                    raise _ended(EXIT_NOTHING, f"{error}; nothing was written.") from error
+                    raise _ended(EXIT_NOTHING, f"{error} Nothing was written.") from error
                 missing[name] = str(error)
                 _say(f"{name}: NOT in the file: {error}")
         if not gathered:
