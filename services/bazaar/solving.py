@@ -8,6 +8,8 @@ the service, and should it die the request fails and nothing is published. No tr
 import asyncio
 import multiprocessing
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from uuid import UUID
+from weakref import WeakValueDictionary
 
 from services.bazaar.allocation.stored import Solved, solve_stored
 from services.bazaar.numbering import Floor, SiteNumbers, number_stored, number_stored_in_order
@@ -29,6 +31,15 @@ NUMBERING_TROUBLE = (
     ValueError,
 )
 """Whatever numbering may stumble over: a round never fails for it, its numbers are handed out in order."""
+
+_turns: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
+
+
+def turn(bazaar_id: UUID) -> asyncio.Lock:
+    """Held from solving a bazaar's round until it is published: who asks again meanwhile, for want of an answer, finds
+    it done. A process for each would only make all of them slower.
+    """
+    return _turns.setdefault(bazaar_id, asyncio.Lock())
 
 
 async def solve_and_number(problem: bytes, floor: Floor) -> tuple[Solved, list[SiteNumbers]]:

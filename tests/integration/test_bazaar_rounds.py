@@ -3,15 +3,18 @@
 import asyncio
 import hashlib
 import json
+from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from services.bazaar.allocation.stored import Solved
+from services.bazaar.allocation.stored import Solved, solve_stored
+from services.bazaar.api import rounds as rounds_api
 from services.bazaar.domain.round import RoundNotVerified
 from services.bazaar.handlers.rounds import publish_round
+from services.bazaar.numbering import Floor, SiteNumbers, number_stored
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.http import write_cursor
@@ -85,6 +88,54 @@ async def test_a_repeated_allocation_is_answered_as_before(fair: Fair) -> None:
     again = await fair.post(f"/v1/bazaars/{bazaar_id}/allocate", key="allocate")
     assert (first.status_code, again.status_code) == (200, 200)
     assert first.json() == again.json()
+
+
+@pytest.fixture
+def solved(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The problems whose solving has begun."""
+    begun: list[bytes] = []
+
+    async def note_and_solve(problem: bytes, floor: Floor) -> tuple[Solved, list[SiteNumbers]]:
+        begun.append(problem)
+        await asyncio.sleep(0)
+        solved = solve_stored(problem)
+        return solved, number_stored(solved.result, floor)
+
+    monkeypatch.setattr(rounds_api, "solve_and_number", note_and_solve)
+    return begun
+
+
+async def _seeded(fair: Fair) -> str:
+    """A round that is to be solved."""
+    bazaar_id = await fair.announce()
+    await fair.apply_all(bazaar_id, await fair.register(3))
+    fair.clock.moment = CLOSING
+    await fair.done(f"/v1/bazaars/{bazaar_id}/freeze")
+    await fair.done(f"/v1/bazaars/{bazaar_id}/seed", {"seed": "1", "source": "Undian"})
+    return bazaar_id
+
+
+async def test_a_round_is_published_though_who_asked_left_while_it_was_solved(fair: Fair, solved: list[bytes]) -> None:
+    bazaar_id = await _seeded(fair)
+
+    async def body() -> AsyncIterator[bytes]:
+        if solved:
+            raise ConnectionResetError("the client is gone")
+        yield b""
+
+    path = f"/v1/bazaars/{bazaar_id}/allocate"
+    headers = {"Authorization": f"Bearer {fair.officer()}", "Idempotency-Key": "allocate"}
+    assert (await fair.client.post(path, content=body(), headers=headers)).status_code == 200
+    assert len(await fair.published("RoundPublished")) == 1
+
+
+async def test_who_asks_again_while_a_round_is_solved_gets_the_one_answer(fair: Fair, solved: list[bytes]) -> None:
+    bazaar_id = await _seeded(fair)
+    path = f"/v1/bazaars/{bazaar_id}/allocate"
+    responses = await asyncio.gather(*(fair.post(path, key="allocate") for _ in range(3)))
+    assert [response.status_code for response in responses] == [200, 200, 200]
+    assert len({response.text for response in responses}) == 1
+    assert len(solved) == 1
 
 
 async def test_what_the_verifier_objects_to_is_not_published(fair: Fair) -> None:

@@ -14,7 +14,7 @@ from services.bazaar.domain.round import RoundUnknown
 from services.bazaar.domain.wording import site_titles
 from services.bazaar.handlers import rounds as handlers
 from services.bazaar.numbering import SiteNumbers
-from services.bazaar.solving import solve_and_number
+from services.bazaar.solving import solve_and_number, turn
 from services.bazaar.store import applications, bazaars, policies
 from services.bazaar.store import rounds as store
 from services.bazaar.store.numbering import find_floor, find_numbering
@@ -59,21 +59,23 @@ async def draw_seed(edge: EdgeDep, bazaar_id: UUID, command: DrawSeed) -> Respon
 @router.post("/allocate")
 async def allocate(edge: EdgeDep, bazaar_id: UUID) -> Response:
     """Solve the round by the rule, have the result verified, and publish it: every offer and place, or nothing."""
-    solved, numbered = await _solve(edge, bazaar_id)
+    await edge.request.body()  # who asked may leave while it is solved, and then nothing can be read any more
+    async with turn(bazaar_id):
+        solved, numbered = await _solve(edge, bazaar_id)
 
-    async def act(conn: Connection) -> dict[str, Any]:
-        await require_organiser(conn, edge.caller, bazaar_id)
-        decided = await handlers.publish_round(conn, bazaar_id, solved, numbered, now=edge.now)
-        return {
-            "round": decided.number,
-            "served": decided.served,
-            "waiting": decided.waiting,
-            "problem_sha256": decided.problem_sha256,
-            "result_sha256": decided.result_sha256,
-            "verified": True,
-        }
+        async def act(conn: Connection) -> dict[str, Any]:
+            await require_organiser(conn, edge.caller, bazaar_id)
+            decided = await handlers.publish_round(conn, bazaar_id, solved, numbered, now=edge.now)
+            return {
+                "round": decided.number,
+                "served": decided.served,
+                "waiting": decided.waiting,
+                "problem_sha256": decided.problem_sha256,
+                "result_sha256": decided.result_sha256,
+                "verified": True,
+            }
 
-    return await edge.once(act)
+        return await edge.once(act)
 
 
 async def _solve(edge: Edge, bazaar_id: UUID) -> tuple[Solved | None, list[SiteNumbers]]:
