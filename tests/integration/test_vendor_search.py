@@ -258,7 +258,7 @@ SELECT ('01900000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 1, 1,
        '001', '001', (ARRAY['pemula', 'usaha'])[1 + n / 3 % 2],
        (ARRAY['food-drink', 'fashion-craft', 'meals-household', 'health'])[1 + n / 5 % 4],
        (ARRAY['ppkukm', 'ppapp', 'kpkp', 'sosial', 'parekraf', 'nakertransgi'])[1 + n / 7 % 6],
-       'id', CASE WHEN n % 50 = 0 THEN 'self' ELSE 'file' END, date '2022-01-01' + n / 100, now(), date '1990-01-01',
+       'id', CASE WHEN n % 50 = 0 THEN 'self' ELSE 'file' END, date '2022-01-01' + n / $3, now(), date '1990-01-01',
        CASE WHEN n % 500 = 0 THEN 'no-show' END
 FROM generate_series(1, $2) AS n
 """
@@ -292,6 +292,24 @@ async def plan_of(conn: Connection, settings: str, statement: str, arguments: tu
     walk(explained)
     pages = explained["Shared Hit Blocks"] + explained["Shared Read Blocks"]
     return Plan(nodes, indexes, pages, explained["Actual Rows"])
+
+
+async def fill(conn: Connection, *, a_day: int) -> Place:
+    """Register `ROWS` people, so many on a day; where the one in the middle stands."""
+    await conn.execute(GENERATE, list(areas.kelurahan_names()), ROWS, a_day)
+    await conn.execute("VACUUM ANALYZE vendor")
+    middle = await conn.fetchrow(
+        "SELECT registered_on, vendor_id FROM vendor ORDER BY registered_on, vendor_id OFFSET $1 LIMIT 1", ROWS // 2
+    )
+    assert middle is not None
+    return Place(*middle)
+
+
+async def plan_of_page(conn: Connection, wanted: VendorFilter, after: Place | None) -> Plan:
+    """How a page of 50 is found."""
+    bounds = (*(after or (None, None)), None, None)
+    arguments = (*wanted[:-1], beginnings(wanted.words), *bounds, 51)
+    return await plan_of(conn, store.PLAN_FOR_THESE_VALUES, store.FIND_IDS, arguments)
 
 
 ORDER, AREA, NAME = "vendor_by_day", "vendor_by_area", "vendor_by_name"
@@ -343,18 +361,11 @@ async def test_every_search_is_answered_by_indexes_and_few_pages(make_database: 
     """At an eighth of the size to serve; no sequential scan, whichever filters, on the first page and later ones."""
     fresh = await make_database("vendor")
     async with fresh.database.pool.acquire() as conn:
-        await conn.execute(GENERATE, list(areas.kelurahan_names()), ROWS)
-        await conn.execute("VACUUM ANALYZE vendor")
-        middle = await conn.fetchrow(
-            "SELECT registered_on, vendor_id FROM vendor ORDER BY registered_on, vendor_id OFFSET $1 LIMIT 1", ROWS // 2
-        )
-        assert middle is not None
+        middle = await fill(conn, a_day=100)
         wrong = []
         for wanted, indexes, pages_max in SEARCHES:
-            for after in (None, Place(*middle)):
-                bounds = (*(after or (None, None)), None, None)
-                arguments = (*wanted[:-1], beginnings(wanted.words), *bounds, 51)
-                plan = await plan_of(conn, store.PLAN_FOR_THESE_VALUES, store.FIND_IDS, arguments)
+            for after in (None, middle):
+                plan = await plan_of_page(conn, wanted, after)
                 if "Seq Scan" in plan.nodes or not plan.indexes <= indexes or plan.pages > pages_max:
                     wrong.append((wanted, after, plan))
         for wanted, indexes, pages_max in MISSPELT:
@@ -365,6 +376,23 @@ async def test_every_search_is_answered_by_indexes_and_few_pages(make_database: 
         assert not wrong, "\n".join(map(str, wrong))
         one_page = await plan_of(conn, "SELECT 1", "SELECT vendor_id FROM vendor WHERE street = 'Jalan' || $1", ("x",))
         assert "Seq Scan" in one_page.nodes, "a search that has no index would be seen"
+
+
+async def test_a_later_page_is_found_as_fast_where_a_sheet_brought_everybody_on_one_day(
+    make_database: MakeDatabase,
+) -> None:
+    fresh = await make_database("vendor")
+    async with fresh.database.pool.acquire() as conn:
+        middle = await fill(conn, a_day=ROWS + 1)
+        few = (KARANG_ANYAR,), (KARANG_ANYAR, "health"), ("31.71.02", None, "kpkp")
+        plans = [await plan_of_page(conn, VendorFilter(*wanted), middle) for wanted in few]
+        assert [plan.indexes for plan in plans] == [{AREA}] * 3
+        assert max(plan.pages for plan in plans) <= 300, plans
+        named = await plan_of_page(conn, VendorFilter(words=("siti", "rayanti")), middle)
+        assert named.indexes == {NAME}, named
+        in_order = await plan_of_page(conn, VendorFilter("31"), middle)
+        assert in_order.indexes == {ORDER}, in_order
+        assert in_order.pages <= 200
 
 
 async def test_a_search_is_planned_for_the_values_it_is_made_with(make_database: MakeDatabase) -> None:

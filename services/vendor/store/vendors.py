@@ -309,13 +309,15 @@ _RESEMBLES = """
     AND (($12::text[])[6] IS NULL OR name_folded || '' ~ ($12::text[])[6])
 """
 
-# Ids first: the index of areas alone tells which vendors fit, and only the rows of one page are fetched.
+# Ids first: the index of areas alone tells which vendors fit, and only the rows of one page are fetched. "From this
+# place on, but not this one": of "behind it" the planner would believe that it leaves out the whole day, and where a
+# sheet brought everybody on one day it would walk through them all, expecting nobody.
 FIND_IDS = " ".join(
     (
         "SELECT vendor_id FROM vendor WHERE",
         _FITS,
         _BEGINS,
-        "AND ($12::date IS NULL OR (registered_on, vendor_id) > ($12, $13::uuid))",
+        "AND ($12::date IS NULL OR ((registered_on, vendor_id) >= ($12, $13::uuid) AND vendor_id <> $13))",
         "AND ($14::date IS NULL OR (registered_on, vendor_id) <= ($14, $15::uuid))",
         "ORDER BY registered_on, vendor_id LIMIT $16",
     )
