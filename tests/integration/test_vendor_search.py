@@ -8,6 +8,7 @@ from pydantic_core import from_json
 
 from services.vendor import areas
 from services.vendor.domain.searching import beginnings, candidates, misspellings
+from services.vendor.store import coaching, products
 from services.vendor.store import vendors as store
 from services.vendor.store.vendors import Place, VendorFilter
 from shared.db import Connection
@@ -395,15 +396,17 @@ async def test_a_later_page_is_found_as_fast_where_a_sheet_brought_everybody_on_
         assert in_order.pages <= 200
 
 
-async def test_a_search_is_planned_for_the_values_it_is_made_with(make_database: MakeDatabase) -> None:
+async def test_what_is_asked_of_an_area_is_planned_for_the_values_it_is_asked_with(make_database: MakeDatabase) -> None:
     """After five times PostgreSQL plans a prepared statement for any values; such a plan walks through everybody."""
     fresh = await make_database("vendor")
     async with fresh.database.pool.acquire() as conn:
         for _ in range(8):
             await store.find_vendors(conn, VendorFilter(phone="+6281200000001"), None, 51)
             await store.find_similar_vendors(conn, VendorFilter(words=("siti",)), 51)
+            await products.find_offers(conn, KARANG_ANYAR, "health", None, 51)
+            await coaching.count_coached(conn, KARANG_ANYAR)
         plans = await conn.fetch(
             "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement = ANY($1::text[])",
-            [store.FIND_IDS, store.FIND_SIMILAR_IDS],
+            [store.FIND_IDS, store.FIND_SIMILAR_IDS, products.FIND_OFFERS, coaching.COUNT_COACHED],
         )
-    assert [tuple(row.values()) for row in plans] == [(0, 8), (0, 8)]
+    assert [tuple(row.values()) for row in plans] == [(0, 8)] * 4

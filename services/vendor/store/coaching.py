@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from services.vendor.store.vendors import PLAN_FOR_THESE_VALUES
 from shared.db import Connection
 
 __all__ = [
@@ -59,11 +60,12 @@ WITH change AS (
 SELECT vendor_id, agency, since, until, by FROM span WHERE agency IS NOT NULL
 ORDER BY array_position($1::uuid[], vendor_id), nth
 """
-# A person counts once: registrations that were merged into another stand aside, and so do erased ones.
+# A person counts once: registrations that were merged into another stand aside, and so do erased ones. The area is one
+# range of codes, as in `vendors.FIND_IDS`: the index of areas holds all that is asked.
 COUNT_COACHED = """
 SELECT agency, count(*) AS vendors FROM vendor
 WHERE erased_at IS NULL AND merged_into IS NULL
-  AND (kelurahan = $1 OR (kelurahan > $1 || '.' AND kelurahan < $1 || '/'))
+  AND kelurahan >= $1 AND kelurahan < $1 || '/'
 GROUP BY agency ORDER BY agency NULLS LAST
 """
 
@@ -82,7 +84,9 @@ async def find_spans(conn: Connection, vendor_ids: Sequence[UUID]) -> list[Span]
 
 async def count_coached(conn: Connection, area: str) -> list[Coached]:
     """Vendors of the area per agency, each person once."""
-    return [Coached(row["agency"], row["vendors"]) for row in await conn.fetch(COUNT_COACHED, area)]
+    async with conn.transaction():
+        await conn.execute(PLAN_FOR_THESE_VALUES)
+        return [Coached(row["agency"], row["vendors"]) for row in await conn.fetch(COUNT_COACHED, area)]
 
 
 async def collect_coaching(conn: Connection, vendor_ids: Sequence[UUID]) -> dict[str, Any]:

@@ -158,7 +158,7 @@ ORDER BY document_id
 """
 
 # Few documents wait, of however many there are: the queue is walked in its order, and each one's vendor looked up.
-# The area is a range of codes, as in `vendors.FIND_VENDORS`; of a retired registration, where the one lives that stands
+# The area is a range of codes, as in `vendors.FIND_IDS`; of a retired registration, where the one lives that stands
 # for the person.
 FIND_QUEUE = """
 SELECT d.document_id, d.vendor_id, d.kind, d.state, d.version, d.number, d.issued_on, d.expires_on, d.file_id,

@@ -156,7 +156,7 @@ class Placed(NamedTuple):
     facts: Facts
 
 
-# Those that stand for a person, in the order of their ids; the area is a range of codes, as in `vendors.FIND_VENDORS`.
+# Those that stand for a person, in the order of their ids; the area is a range of codes, as in `vendors.FIND_IDS`.
 FIND_PEOPLE = """
 SELECT vendor_id, registered_on, suspended_because IS NOT NULL AS suspended, kelurahan, kind, category
 FROM vendor

@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from services.vendor.domain.products import Criterion, Curation, Entry, Product
+from services.vendor.store.vendors import PLAN_FOR_THESE_VALUES
 from shared.db import Connection
 from shared.files.rows import release_files
 
@@ -97,7 +98,7 @@ ORDER BY product_id LIMIT $3
 """
 
 # What a suspended vendor has listed is not shown to the public meanwhile; nor is what belongs to a registration that
-# was merged into one that is suspended. The area is a range of codes, as in `vendors.FIND_VENDORS`.
+# was merged into one that is suspended. The area is a range of codes, as in `vendors.FIND_IDS`.
 FIND_OFFERS = """
 SELECT p.product_id, p.vendor_id, p.state, p.name, p.description, p.category, p.price_min_rupiah, p.price_max_rupiah,
        p.unit, p.capacity_per_month, p.drafted_at, p.changed_at, p.score, p.criteria_version, v.kelurahan
@@ -147,7 +148,9 @@ async def find_offers(
     conn: Connection, area: str | None, category: str | None, after: UUID | None, limit: int
 ) -> list[Offered]:
     """Listed products of an area and a category in the order they were drafted; None does not filter."""
-    rows = await conn.fetch(FIND_OFFERS, area, category, after, limit)
+    async with conn.transaction():
+        await conn.execute(PLAN_FOR_THESE_VALUES)
+        rows = await conn.fetch(FIND_OFFERS, area, category, after, limit)
     return [Offered(_product(row), row["kelurahan"]) for row in rows]
 
 

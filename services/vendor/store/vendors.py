@@ -15,6 +15,7 @@ from shared.copying import RowFormat, copy_rows
 from shared.db import Connection
 
 __all__ = [
+    "PLAN_FOR_THESE_VALUES",
     "Digest",
     "Holder",
     "Kept",
