@@ -14,6 +14,7 @@ from services.bazaar.domain.appeals import (
     FILING_DAYS,
     NOTHING_DECIDED,
     STATES_OF,
+    WAITING_RESTORED_DAYS_MAX,
     About,
     Appeal,
     AppealDecidedAlready,
@@ -25,6 +26,7 @@ from services.bazaar.domain.appeals import (
     NothingToReturn,
     OwnAppeal,
     SinceNotEarlier,
+    SinceTooEarly,
     decide,
     file,
     file_until,
@@ -155,10 +157,19 @@ def test_restored_waiting_is_exact_until_the_next_turn(days: int, later: int) ->
     assert in_force(turned.waiting_since, [granted.adjustment]) == []
 
 
-@pytest.mark.parametrize("since", [date(2023, 1, 5), date(2023, 2, 1), date(2001, 1, 1)])
-def test_waiting_is_restored_to_an_earlier_day_within_reason(since: date) -> None:
+@pytest.mark.parametrize("since", [date(2023, 1, 5), date(2023, 2, 1)])
+def test_waiting_is_restored_to_an_earlier_day(since: date) -> None:
     with pytest.raises(SinceNotEarlier):
         decided(a_decision("waiting-restored", since=since))
+
+
+def test_waiting_is_restored_within_reason_and_a_refusal_names_the_earliest_day() -> None:
+    """It said that the day must be earlier, of one that was too early."""
+    since = date(2023, 1, 5)
+    earliest = since - timedelta(days=WAITING_RESTORED_DAYS_MAX)
+    decided(a_decision("waiting-restored", since=earliest), since=since)
+    with pytest.raises(SinceTooEarly, match=f"the earliest day for this vendor is {earliest}"):
+        decided(a_decision("waiting-restored", since=earliest - timedelta(days=1)), since=since)
 
 
 def test_priority_is_one_turn_and_two_months_and_gone_after_a_year() -> None:

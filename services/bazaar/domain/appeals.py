@@ -96,6 +96,12 @@ class NothingToReturn(Refused):
     code = "nothing-to-return"
 
 
+class SinceTooEarly(Refused):
+    """So much waiting is given back to nobody: the programme's records do not go back that far."""
+
+    code = "since-too-early"
+
+
 class SinceNotEarlier(Refused):
     """The vendor waits since that day already, or longer."""
 
@@ -258,9 +264,16 @@ def _granted(
         case "waiting-restored":
             assert command.since is not None
             days = (waiting_since - command.since).days
-            if not 0 < days <= WAITING_RESTORED_DAYS_MAX:
+            if days > WAITING_RESTORED_DAYS_MAX:
+                earliest = (waiting_since - timedelta(days=WAITING_RESTORED_DAYS_MAX)).isoformat()
+                raise SinceTooEarly(
+                    f"since: at most {WAITING_RESTORED_DAYS_MAX} days of waiting are given back; the earliest day for "
+                    f"this vendor is {earliest}.",
+                    since_min=earliest,
+                )
+            if days <= 0:
                 raise SinceNotEarlier(
-                    f"The vendor waits since {waiting_since.isoformat()}; since must be an earlier day.",
+                    f"since: the vendor waits since {waiting_since.isoformat()}; give an earlier day.",
                     waiting_since=waiting_since.isoformat(),
                 )
             # no last day: it counts until the next turn, from which everybody waits anew
