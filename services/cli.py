@@ -102,13 +102,17 @@ def migrate(
         raise typer.Exit(1) from error
 
 
+def _say(line: str) -> None:
+    console.print(line, markup=False)
+
+
 def _migrate(name: str, dsn: str) -> None:
     import asyncpg
 
     from shared.db import migrate as apply
 
     try:
-        applied = asyncio.run(apply(dsn, name, wait_seconds=DATABASE_WAIT_SECONDS))
+        applied = asyncio.run(apply(dsn, name, wait_seconds=DATABASE_WAIT_SECONDS, on_wait=_say))
     except (OSError, asyncpg.PostgresError) as error:
         console.print(f"the database of {name} does not let us in: {type(error).__name__}: {error}", markup=False)
         raise typer.Exit(1) from error

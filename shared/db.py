@@ -29,6 +29,12 @@ LOCK_TIMEOUT_SECONDS = 5
 STATEMENT_TIMEOUT_SECONDS = 60
 IDLE_IN_TRANSACTION_TIMEOUT_SECONDS = 30
 MIGRATION_LOCK = 0x1A9A_0001
+MIGRATION_LOCK_TIMEOUT_SECONDS = 2
+"""So long a migration asks for a table that somebody uses: whoever comes after it waits behind it, and gives up after
+`LOCK_TIMEOUT_SECONDS`.
+"""
+MIGRATION_PAUSE_SECONDS = 3.0
+MIGRATION_TRIES_SECONDS_MAX = 300.0
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -157,10 +163,18 @@ async def pending_migrations(conn: Connection, service: str) -> list[str]:
     return pending
 
 
-async def migrate(dsn: str, service: str, *, wait_seconds: float = 0) -> list[str]:
+async def migrate(
+    dsn: str,
+    service: str,
+    *,
+    wait_seconds: float = 0,
+    tries_seconds: float = MIGRATION_TRIES_SECONDS_MAX,
+    on_wait: Callable[[str], None] = lambda _: None,
+) -> list[str]:
     """Apply what is missing, in order, each in its own transaction, under a lock so that replicas may all call it.
 
-    A server that is still starting is waited for `wait_seconds`.
+    A server that is still starting is waited for `wait_seconds`. Older processes serve meanwhile: a migration whose
+    tables are in use lets them go on and tries again for `tries_seconds`; `on_wait` gets a line for people.
 
     Returns the names applied. Raises `MigrationError`; what was applied before the failing file stays.
     """
@@ -176,17 +190,36 @@ async def migrate(dsn: str, service: str, *, wait_seconds: float = 0) -> list[st
         names = await pending_migrations(conn, service)
         paths = dict(migration_files(service))
         for name in names:
-            content = paths[name].read_bytes()
-            try:
-                async with conn.transaction():
-                    await conn.execute(content.decode())
-                    await conn.execute(
-                        "INSERT INTO schema_migration (name, sha256) VALUES ($1, $2)",
-                        name,
-                        hashlib.sha256(content).hexdigest(),
-                    )
-            except asyncpg.PostgresError as error:
-                raise MigrationError(f"{name} failed and was rolled back: {error}") from error
+            await _apply(conn, name, paths[name].read_bytes(), tries_seconds, on_wait)
         return names
     finally:
         await conn.close()
+
+
+async def _apply(
+    conn: Connection, name: str, content: bytes, tries_seconds: float, on_wait: Callable[[str], None]
+) -> None:
+    """Apply one migration and note it, as soon as its tables can be had."""
+    deadline = asyncio.get_running_loop().time() + tries_seconds
+    while True:
+        try:
+            async with conn.transaction():
+                await conn.execute("SELECT set_config('lock_timeout', $1, true)", f"{MIGRATION_LOCK_TIMEOUT_SECONDS}s")
+                await conn.execute(content.decode())
+                await conn.execute(
+                    "INSERT INTO schema_migration (name, sha256) VALUES ($1, $2)",
+                    name,
+                    hashlib.sha256(content).hexdigest(),
+                )
+            return
+        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:
+            if asyncio.get_running_loop().time() >= deadline:
+                raise MigrationError(
+                    f"{name} was not applied: for {tries_seconds:.0f} s its tables were in use whenever it asked. One "
+                    "transaction holds them that long, as a backup (pg_dump) does: let it end, then try again. "
+                    "pg_stat_activity shows whose it is (application_name, xact_start)."
+                ) from error
+            on_wait(f"{name} waits: its tables are in use")
+            await asyncio.sleep(MIGRATION_PAUSE_SECONDS)
+        except asyncpg.PostgresError as error:
+            raise MigrationError(f"{name} failed and was rolled back: {error}") from error
