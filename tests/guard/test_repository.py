@@ -53,6 +53,53 @@ def test_a_gap_in_the_numbers_is_found(tmp_path: Path) -> None:
         migration_files("x", root=tmp_path)
 
 
+TAKES_AWAY = re.compile(
+    r"DROP\s+(COLUMN|TABLE|VIEW|FUNCTION)|\bRENAME\b|SET\s+NOT\s+NULL|ALTER\s+(COLUMN\s+)?\w+\s+(SET\s+DATA\s+)?TYPE\b",
+    re.I,
+)
+NEXT_ACTION = re.compile(r",\s*(?=ADD\b|DROP\b|ALTER\b)", re.I)
+
+
+def _breaks_the_release_before(sql: str) -> list[str]:
+    """What of a migration a process of the release before, which serves on beside it, could not work with."""
+    plain = re.sub(r"--[^\n]*", "", sql)
+    altering = [one.strip() for one in plain.split(";") if re.match(r"\s*(ALTER|DROP)\b", one, re.I)]
+    actions = [action for statement in altering for action in NEXT_ACTION.split(statement)]
+    return [
+        action
+        for action in actions
+        if TAKES_AWAY.search(action)
+        or (re.search(r"ADD\s+COLUMN\b.*\bNOT\s+NULL\b", action, re.I | re.S) and "DEFAULT" not in action.upper())
+    ]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_migrations_leave_what_the_release_before_works_with(service: str) -> None:
+    found = {name: _breaks_the_release_before(path.read_text()) for name, path in migration_files(service)}
+    assert not {name: actions for name, actions in found.items() if actions}
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "ALTER TABLE a DROP COLUMN b;",
+        "ALTER TABLE a ADD COLUMN c int, DROP COLUMN b;",
+        "ALTER TABLE a RENAME TO b;",
+        "ALTER TABLE a ALTER COLUMN b SET NOT NULL;",
+        "ALTER TABLE a ALTER COLUMN b TYPE bigint;",
+        "ALTER TABLE a\n    -- said\n    ADD COLUMN b text NOT NULL,\n    ADD COLUMN c int NOT NULL DEFAULT 0;",
+        "DROP TABLE a;",
+    ],
+)
+def test_a_planted_migration_that_takes_something_away_is_found(planted: str) -> None:
+    assert len(_breaks_the_release_before(planted)) == 1
+
+
+def test_what_is_added_with_a_default_and_what_is_loosened_is_no_finding() -> None:
+    sql = "ALTER TABLE a ADD COLUMN b int NOT NULL DEFAULT 0, ALTER COLUMN c DROP NOT NULL, DROP CONSTRAINT d;"
+    assert _breaks_the_release_before(sql) == []
+
+
 def _handlers_of_everything(source: str) -> int:
     """How many bare handlers of every exception stand in this source without re-raising or a reason."""
     count = 0
