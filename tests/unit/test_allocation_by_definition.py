@@ -1,7 +1,7 @@
 """The solver and the verifier against the rule written down as plainly as it can be, on thousands of small rounds.
 
-`by_definition` follows docs/rotation.md sentence by sentence: it tries every way of seating people, sorts everybody anew
-at each step, and would not finish a round of fifty.
+`by_definition` follows docs/rotation.md sentence by sentence: it tries every way of seating people, sorts everybody
+anew at each step, and would not finish a round of fifty.
 """
 
 import hashlib
