@@ -151,3 +151,28 @@ def test_import_contracts_hold_and_a_planted_import_breaks_them(tmp_path: Path) 
     assert broken.returncode == 1
     assert "Services never import each other BROKEN" in broken.stdout
     assert "The domain and the contracts do no I/O BROKEN" in broken.stdout
+
+
+GUIDES = ("registry", "bazaars", "training", "messages")
+
+
+def guide_script(text: str) -> str:
+    """The examples of a guide in their order: all blocks that name no other language."""
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return "".join(block for language, block in blocks if language == "")
+
+
+def faults_of_script(script: str) -> str:
+    """What bash finds wrong without running it."""
+    return subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, check=False).stderr
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_the_examples_of_a_guide_are_one_script(guide: str) -> None:
+    script = guide_script((ROOT / "docs" / f"{guide}.md").read_text())
+    assert "lapak token" in script
+    assert faults_of_script(script) == ""
+
+
+def test_an_answer_that_stands_among_the_commands_is_found() -> None:
+    assert faults_of_script(guide_script("```\nlapak x\nline 4: this mentor's sheet\n```\n")) != ""
