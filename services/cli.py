@@ -113,8 +113,9 @@ def _migrate(name: str, dsn: str) -> None:
 
     try:
         applied = asyncio.run(apply(dsn, name, wait_seconds=DATABASE_WAIT_SECONDS, on_wait=_say))
-    except (OSError, asyncpg.PostgresError) as error:
-        console.print(f"the database of {name} does not let us in: {type(error).__name__}: {error}", markup=False)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        said = f"the database of {name} does not let us in: {type(error).__name__}: {error}"
+        console.print(said, markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
     for migration in applied:
         console.print(f"applied {migration}")

@@ -62,7 +62,7 @@ def _with_database(dsn: str, work: Callable[["Connection"], Awaitable[T]]) -> T:
     except Refused as refused:
         console.print(refused.message, markup=False)
         raise typer.Exit(1) from refused
-    except (OSError, asyncpg.PostgresError) as error:
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         console.print(f"the database does not answer: {error}", markup=False)
         raise typer.Exit(1) from error
 

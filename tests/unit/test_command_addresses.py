@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from deploy.local.services import PREFERRED_PORTS
 from services.cli import app
@@ -64,3 +65,20 @@ def test_what_can_be_no_address_is_refused_before_anything_is_asked(wrong: str) 
     assert {"lapak vendors import url", "lapak rights export bazaar_url", "lapak sales import url"} <= set(addresses)
     assert [name for name, option in addresses.items() if not refused(option, wrong)] == []
     assert [name for name, option in addresses.items() if refused(option, "https://lapak.example.go.id/vendor")] == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("audit", "verify"),
+        ("rounds", "replay"),
+        ("dead-letters", "list"),
+        ("dead-letters", "replay", "--all"),
+        ("migrate", "notify"),
+    ],
+)
+def test_a_database_that_is_no_address_is_said_so(command: tuple[str, ...]) -> None:
+    ran = CliRunner().invoke(app, [*command, "--database", "nonsense"])
+    assert isinstance(ran.exception, SystemExit), ran.exception
+    assert ran.exit_code in (1, 2)
+    assert "invalid DSN" in ran.output
