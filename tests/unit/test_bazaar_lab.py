@@ -250,6 +250,7 @@ def test_simulate_writes_tables_and_plots_and_says_who_waits(tmp_path: Path) -> 
     ran = runner.invoke(app, [*arguments, "--out", str(tmp_path / "one")])
     assert ran.exit_code == 0, ran.stderr
     assert "first-come" in ran.stdout
+    assert "…" not in ran.stdout  # a number that is cut off says nothing
     tables = {f"{name}.{kind}" for name in ("setting", "policies", "rounds", "waits") for kind in ("csv", "json")}
     drawn = {f"{name}.{kind}" for name in ("waits", "longest-wait", "times-served", "indices", "rw-coverage", "repeats")
              for kind in ("png", "svg")}  # fmt: skip

@@ -40,6 +40,8 @@ REPLAY_COLUMNS = {
     "rw_coverage": "RWs",
     "jain": "Jain",
 }
+TABLE_WIDTH = 120
+"""However narrow the terminal is: a line that it wraps can be read, a number that is cut off cannot."""
 
 app = typer.Typer(
     help="What another policy would have done: to past rounds, or in simulated years.", no_args_is_help=True
@@ -105,7 +107,7 @@ def simulate(
     city = found(setting)
     found_out = [measured(setting, city, name, course) for name, course in courses.items()]
     rows = [outcome.row() for outcome, _ in found_out]
-    Console().print(terminal_table(rows, OUTCOME_COLUMNS))
+    Console(width=TABLE_WIDTH).print(terminal_table(rows, OUTCOME_COLUMNS))
     console.print(
         "never, 3x+: shares of those who ever applied; waits in rounds (p50, p90 of those that ended; longest of any"
         " who applied in vain); RWs: share that had a turn; repeats: of a year's people, those of the year before",
@@ -157,7 +159,7 @@ def replay(
                 refuse(f"{path} is not a problem that can be solved:\n{error}")
             found_out += replayed(path.name.removesuffix(".json").removesuffix(".problem"), problem, policies)
     rows = [one.row() for one in found_out]
-    Console().print(terminal_table(rows, REPLAY_COLUMNS))
+    Console(width=TABLE_WIDTH).print(terminal_table(rows, REPLAY_COLUMNS))
     console.print(
         "same: of the served, those the round served as it was; again: those who had had turns; wait p50: of the"
         " served, in days; left: the longest wait of one not served; RWs: of those among the applicants, with a booth",
