@@ -23,6 +23,8 @@ from tests.conftest import repository_root
 ROOT = repository_root()
 SHIPPED = {"requirements/runtime.txt", "services", "shared"}
 GRACE_SECONDS = 45
+# A wrong value of these fails nowhere: it goes out on certificates, in links, as the address that letters come back to.
+SILENT = {f"{PREFIX}PUBLIC_URL", f"{PREFIX}SMTP_BOUNCE_ADDRESS"}
 # A deployment may not set them: the image does, or they are for a developer's machine.
 NOT_FOR_OPERATORS = {"http_host", "http_port", "development", "clock_file"}
 
@@ -127,7 +129,13 @@ def settings_of(service: str) -> type[ServiceSettings]:
 
 
 def settings(files: Files) -> Iterator[str]:
-    """Every variable that is set exists, every one that is needed is set, and compose lets every one be set."""
+    """Every variable that is set exists, every one that is needed is set, and compose lets every one be set.
+
+    Those that would be taken for ours without a word are not filled in with an example.
+    """
+    for name in SERVICES:
+        for variable in sorted(SILENT & env_file(files[f"{BASE}/{name}.env"]).keys()):
+            yield f"{BASE}/{name}.env fills in {variable}"
     for where, _, command, environment in workloads(files):
         given = {name for name in environment if name.startswith(PREFIX)} - dockerfile_env(files).keys()
         if command[0] == "run":
@@ -355,6 +363,7 @@ def test_what_deploys_agrees_with_the_code() -> None:
             "notify lacks LAPAK_SMTP",
         ),
         (COMPOSE, "      LAPAK_QUIET_HOURS: ${LAPAK_QUIET_HOURS:-}\n", "", "notify lacks LAPAK_QUIET_HOURS"),
+        (f"{BASE}/notify.env", "LAPAK_SMTP_STARTTLS=true", "LAPAK_PUBLIC_URL=https://x", "fills in LAPAK_PUBLIC_URL"),
         (f"{BASE}/lapak.env", "LAPAK_TOKEN_ISSUER=", "TOKEN_ISSUER=", "lacks LAPAK_TOKEN_ISSUER"),
         (f"{BASE}/bazaar.yaml", "- name: LAPAK_SECRET_KEYS", "- name: LAPAK_KEYS", "lacks LAPAK_SECRET_KEYS"),
         (COMPOSE, "command: [topics]", "command: [migrate, topics]", "no job that runs `lapak topics`"),
