@@ -1,15 +1,19 @@
 """Finding registrations of one person on a real database, and the queue that officers decide from."""
 
 import asyncio
+import base64
+from collections import Counter
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
 from services.vendor.app import create
-from services.vendor.handlers.duplicates import PAUSE, TIMER, walk, walk_by_timer
+from services.vendor.handlers.duplicates import PAIRS_AT_ONCE, PAUSE, TIMER, walk, walk_by_timer
 from services.vendor.store import duplicates as store
 from services.vendor.store import merging, vendors
+from shared.crypto import Sealer
 from shared.db import Connection
 from shared.timers import run_due
 from tests.integration.backbone import until
@@ -66,6 +70,39 @@ async def couple(registry: Registry, start: int = 1, **more: str) -> tuple[UUID,
 
 
 # ---- the walk
+
+
+class Watching(Sealer):
+    """Notes at each pair that is found how many turns others had by then."""
+
+    def __init__(self, turns: Callable[[], int]) -> None:
+        super().__init__({"test": base64.b64encode(bytes(32)).decode()})
+        self.turns = turns
+        self.seen: Counter[int] = Counter()
+
+    def blind_index(self, text: str) -> bytes:
+        self.seen[self.turns()] += 1
+        return super().blind_index(text)
+
+
+async def test_who_asks_meanwhile_does_not_wait_until_thousands_of_pairs_are_compared(registry: Registry) -> None:
+    for number in range(22):
+        await registry.register(number, **siti(1, phone=f"0813{number:08d}"))
+    await undisturbed(registry)
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    watching, asking = Watching(lambda: turns), asyncio.create_task(others())
+    async with registry.database.transaction() as conn:
+        assert await walk(conn, sealer=watching, now=registry.clock.now())
+    asking.cancel()
+    assert watching.seen.total() == 22 * 21 / 2
+    assert max(watching.seen.values()) <= PAIRS_AT_ONCE
 
 
 async def test_registrations_of_one_person_are_found_once_with_the_evidence(registry: Registry) -> None:

@@ -1,5 +1,6 @@
 """Finding registrations that are likely one person, soon after they came or changed, and deciding about such pairs."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,12 +17,14 @@ from shared.db import Connection
 from shared.ids import new_id
 from shared.timers import TimerHandler, set_timer
 
-__all__ = ["TIMER", "dismiss", "find_queued", "reopen", "walk", "walk_by_timer"]
+__all__ = ["PAIRS_AT_ONCE", "TIMER", "dismiss", "find_queued", "reopen", "walk", "walk_by_timer"]
 
 TIMER = "find-duplicates"
 STRETCH_VENDORS = 200
 """Compared in one transaction: with some 40 candidates each that is well under a second, so that other timers and a
 stopping service do not wait."""
+PAIRS_AT_ONCE = 100
+"""Scored before whatever else the service does has its turn: 2 ms. A stretch has thousands."""
 PAUSE = timedelta(seconds=10)
 """Between two looks when everybody was compared."""
 
@@ -47,7 +50,9 @@ async def walk(conn: Connection, *, sealer: Sealer, now: datetime, size: int = S
     pairs = await store.find_candidates(conn, stretch.vendor_ids)
     people = await store.find_people(conn, list({vendor_id for pair in pairs for vendor_id in pair}))
     found = []
-    for one, other in pairs:
+    for place, (one, other) in enumerate(pairs):
+        if place % PAIRS_AT_ONCE == 0:
+            await asyncio.sleep(0)
         if one in people and other in people and (likeness := domain.found(people[one], people[other])):
             facts = sealer.blind_index(domain.facts_text(people[one], people[other]))
             found.append(Found(new_id(), one, other, likeness.score, _written(likeness.evidence), facts))
