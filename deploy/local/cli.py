@@ -67,8 +67,11 @@ def up() -> None:
 def down(name: Annotated[str, typer.Option("--stack", help="local, or demo after `demo --keep`.")] = LOCAL) -> None:
     """Stop what `up` started; the data stays in var/."""
     from deploy.local import stack
+    from deploy.local.state import state_dir
 
     with _told():
+        if name != LOCAL and not state_dir(name).exists():
+            raise stack.StackError(f"There is no stack {name!r} here: nothing in {state_dir(name)}.")
         stack.stop(name, on_progress=_say)
     console.print("everything is stopped")
 

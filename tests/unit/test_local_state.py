@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from deploy.local import embedded_broker, kafka, processes, stack
 from deploy.local.processes import ProcessRecord, StackError
 from deploy.local.state import StackState, edit, read, state_dir
+from services.cli import app
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 STUBBORN = [
@@ -244,3 +246,9 @@ def test_a_jar_that_is_not_the_pinned_one_is_refused(tmp_path: Path) -> None:
     (tmp_path / "kafka-clients.jar").write_bytes(b"not it")
     with pytest.raises(StackError, match=r"kafka-clients\.jar"):
         kafka._check(tmp_path)
+
+
+def test_a_stack_that_is_not_there_is_not_called_stopped() -> None:
+    said = CliRunner().invoke(app, ["down", "--stack", "nowhere"])
+    assert said.exit_code == 1
+    assert "no stack 'nowhere'" in said.output
