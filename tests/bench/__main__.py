@@ -16,6 +16,7 @@ from rich.table import Table
 
 from deploy.local import stack
 from deploy.local.state import state_dir
+from shared.service import spare_the_collector
 from tests.bench import (
     answering,
     arriving,
@@ -85,6 +86,7 @@ def run(
     if not console.is_terminal:
         console = Console(width=WIDTH)  # a table in a log keeps its lines
     _quieten()
+    spare_the_collector()  # as a service that begins: for both sides of what is measured in this process
     host = machine()
     try:
         console.print("starting PostgreSQL and Kafka for the measurements")

@@ -30,7 +30,7 @@ TIMES = 2.0
 SAMPLE_SECONDS = 0.05
 MEMORY_RATIO_MAX = 1.25
 REGISTERED = "SELECT name, count(*) AS times FROM vendor GROUP BY name"
-CLEAR = "TRUNCATE vendor, outbox, idempotency_key"
+CLEAR = "TRUNCATE vendor, outbox, idempotency_key CASCADE"
 
 
 def measure(context: Context) -> list[Comparison]:

@@ -101,6 +101,7 @@ def started(
     variables = services.environment(running, program, dsn, port)
     for of_a_developer in ("LAPAK_CLOCK_FILE", "LAPAK_DEVELOPMENT"):
         del variables[of_a_developer]
+    variables["LAPAK_PUBLIC_URL"] = "https://lapak.example.go.id"  # training wants one that lasts
     ours = ("services.cli", "run", program, "--migrate")
     module = ours if program in SERVICES else ("tests.bench.servers", program, *topics)
     pid = stack.spawn(running.name, name, [sys.executable, "-m", *module], variables, address=f"{HOST}:{port}")
