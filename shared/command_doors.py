@@ -25,5 +25,5 @@ def address(url: str) -> str:
     except httpx.InvalidURL:
         parsed = httpx.URL()
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise typer.BadParameter(f"{url} is no address like http://127.0.0.1:8101")
+        raise typer.BadParameter(f"{url} is no address like http://HOST:PORT or https://HOST")
     return url

@@ -229,7 +229,7 @@ def spare_the_collector() -> None:
     """Let Python's collector leave alone what start-up made, and look at the rest seldom.
 
     A batch of events is thousands of objects that live as long as it does. By default, after every 700 new ones, the
-    collector walks through them again and finds nothing: a tenth of a consumer's time and more.
+    collector walks through them again and finds nothing (figures: `docs/performance.md`).
     """
     gc.collect()
     gc.freeze()

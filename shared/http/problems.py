@@ -73,6 +73,7 @@ _REASONS = {
     "iteration_error": "must be a list",
 }
 
+# by pattern, and not by a validator that knows its reason: events have these fields too, and would pay for it each time
 _PATTERN_REASONS = {
     KELURAHAN_PATTERN: "must be the code of a kelurahan, as in 31.71.02.1002",
     AREA_PATTERN: "must be the code of a province, city, kecamatan or kelurahan, as in 31.71 or 31.71.02.1002",

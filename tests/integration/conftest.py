@@ -13,7 +13,7 @@ from services.vendor.app import create
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from tests.conftest import StandingClock
-from tests.integration.notify import Desk
+from tests.integration.notify import Desk, Front
 from tests.integration.notify_replies import Counter
 from tests.integration.notify_wishes import House
 from tests.integration.outside import Outside
@@ -72,18 +72,19 @@ def counter(desk: Desk) -> Counter:
 
 
 @pytest.fixture
-async def house(
-    make_database: MakeDatabase,
-    serve: Serve,
-    issuer: LocalIssuer,
-    clock: StandingClock,
-    sealer: Sealer,
-    monkeypatch: pytest.MonkeyPatch,
-) -> House:
-    """Notify on a fresh database, with its HTTP door."""
+async def front(
+    make_database: MakeDatabase, serve: Serve, clock: StandingClock, sealer: Sealer, monkeypatch: pytest.MonkeyPatch
+) -> Front:
+    """Notify on a fresh database, with its HTTP door; no mail server is behind it."""
     monkeypatch.setenv("LAPAK_SMTP", "127.0.0.1:1")
     fresh = await make_database("notify")
-    return House(Desk(fresh.database, clock, sealer), serve(create_notify, fresh), issuer, clock)
+    return Front(Desk(fresh.database, clock, sealer), serve(create_notify, fresh))
+
+
+@pytest.fixture
+def house(front: Front, issuer: LocalIssuer, clock: StandingClock) -> House:
+    """Notify on a fresh database, with its HTTP door."""
+    return House(front.desk, front.client, issuer, clock)
 
 
 @pytest.fixture

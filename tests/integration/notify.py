@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias, cast, get_args
 from uuid import UUID
 
+import httpx
 from aiokafka import ConsumerRecord
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
@@ -331,6 +332,14 @@ class Desk:
 
         await until(lambda: _unless_cut(at_rest), seconds)
         return found
+
+
+@dataclass(frozen=True)
+class Front:
+    """A desk, and a client of the service's HTTP door."""
+
+    desk: Desk
+    client: httpx.AsyncClient
 
 
 async def _unless_cut(ask: Callable[[], Awaitable[bool]]) -> bool:

@@ -1,25 +1,19 @@
 """The HTTP door of notify: lookups, masking, settling what nobody knows, figures and checksums."""
 
 import hashlib
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
-from services.notify.app import create
 from services.notify.handlers import delivery as handlers
 from services.notify.store.delivery import Start
 from shared.auth import LocalIssuer
-from shared.crypto import Sealer
 from shared.events.vendor import VendorMoved
 from shared.ids import new_id
-from shared.service import Service
-from tests.conftest import FreshDatabase, StandingClock
-from tests.integration.notify import Desk, Mailbox, MakeDatabase, card, enrolled, mail_server, offer, people
-
-Serve: TypeAlias = Callable[[Callable[[], Service], FreshDatabase], httpx.AsyncClient]
+from tests.conftest import StandingClock
+from tests.integration.notify import Desk, Front, Mailbox, card, enrolled, mail_server, offer, people
 
 
 class Office:
@@ -63,18 +57,9 @@ class Office:
 
 
 @pytest.fixture
-async def office(
-    make_database: MakeDatabase,
-    serve: Serve,
-    issuer: LocalIssuer,
-    clock: StandingClock,
-    sealer: Sealer,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Office:
+def office(front: Front, issuer: LocalIssuer) -> Office:
     """Notify with its HTTP door."""
-    monkeypatch.setenv("LAPAK_SMTP", "127.0.0.1:1")
-    fresh = await make_database("notify")
-    return Office(Desk(fresh.database, clock, sealer), serve(create, fresh), issuer)
+    return Office(front.desk, front.client, issuer)
 
 
 async def test_lists_are_filtered_and_paged_newest_first(office: Office) -> None:

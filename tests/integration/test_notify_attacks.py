@@ -7,12 +7,11 @@ import hmac
 import json
 import re
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from hashlib import sha256
-from typing import Any, TypeAlias
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -28,13 +27,11 @@ from shared.crypto import Sealer
 from shared.events.mentoring import MentorAssigned
 from shared.events.training import OrganisationCard
 from shared.ids import new_id
-from shared.service import Service
-from tests.conftest import FreshDatabase, StandingClock
+from tests.conftest import StandingClock
 from tests.integration.notify import Desk, Mailbox, MakeDatabase, card, enrolled, mail_server, people
 from tests.integration.notify_wishes import House, completed
+from tests.integration.outside import Serve
 from tests.integration.test_notify_webhooks import PROVIDERS, PUBLIC, SECRET, Door
-
-Serve: TypeAlias = Callable[[Callable[[], Service], FreshDatabase], httpx.AsyncClient]
 
 REFUSED = {400, 401, 404, 405, 413, 422}
 

@@ -10,7 +10,6 @@ import pytest
 
 from deploy.local.mail import Catcher, Connection, Faults, Store
 from services.notify.api.bounces import WAITING_MAX, Reading
-from services.notify.app import create
 from services.notify.channels.email import Email, SmtpServer
 from services.notify.delivery import Outlet
 from services.notify.domain.bounces import BouncesBusy, MailReport, proof
@@ -25,9 +24,8 @@ from shared.events.rights import VendorErased
 from shared.ids import new_id
 from tests.conftest import StandingClock
 from tests.integration.backbone import until
-from tests.integration.notify import Desk, Mailbox, MakeDatabase, card, enrolled, mail_server, offer, people
+from tests.integration.notify import Desk, Front, Mailbox, MakeDatabase, card, enrolled, mail_server, offer, people
 from tests.integration.notify_scripts import Scripted, offers, queue, sending
-from tests.integration.outside import Serve
 from tests.integration.test_http_fuzz import served
 from tests.unit.notify_mails import absence, arf, dsn, fields, letter, postfix
 
@@ -110,18 +108,9 @@ def back(mark: str) -> str:
 
 
 @pytest.fixture
-async def door(
-    make_database: MakeDatabase,
-    serve: Serve,
-    issuer: LocalIssuer,
-    clock: StandingClock,
-    sealer: Sealer,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Door:
+def door(front: Front, issuer: LocalIssuer) -> Door:
     """Notify behind its HTTP door."""
-    monkeypatch.setenv("LAPAK_SMTP", "127.0.0.1:1")
-    fresh = await make_database("notify")
-    return Door(Desk(fresh.database, clock, sealer), serve(create, fresh), issuer)
+    return Door(front.desk, front.client, issuer)
 
 
 # --- bounces

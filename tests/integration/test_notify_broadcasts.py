@@ -5,7 +5,7 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
@@ -27,12 +27,10 @@ from shared.events.rights import VendorErased
 from shared.events.vendor import VendorMerged
 from shared.failures import is_outage, supervise
 from shared.ids import new_id
-from shared.service import Service
-from tests.conftest import FreshDatabase, StandingClock
+from tests.conftest import StandingClock
 from tests.integration.backbone import until
 from tests.integration.notify import QUICK, Desk, Mailbox, MakeDatabase, card, mail_server, offer, people
-
-Serve: TypeAlias = Callable[[Callable[[], Service], FreshDatabase], httpx.AsyncClient]
+from tests.integration.outside import Serve
 
 SENEN = "31.71.04.1001"
 GAMBIR = "31.71.01.1001"

@@ -9,13 +9,11 @@ from uuid import UUID
 import httpx
 import pytest
 
-from services.notify.app import create
 from services.notify.handlers import copies, erasures
 from services.notify.handlers import delivery as handlers
 from services.notify.store.delivery import Start
 from shared import dead_letters
 from shared.auth import LocalIssuer
-from shared.crypto import Sealer
 from shared.events.documents import DocumentReturned, DocumentVerified
 from shared.events.programme import ExhibitionInvited
 from shared.events.rights import VendorErased
@@ -31,8 +29,7 @@ from shared.events.vendor import (
 )
 from shared.ids import new_id
 from tests.conftest import StandingClock
-from tests.integration.notify import Desk, Mailbox, MakeDatabase, card, enrolled, mail_server, people
-from tests.integration.test_notify_api import Serve
+from tests.integration.notify import Desk, Front, Mailbox, card, enrolled, mail_server, people
 
 KARANG_ANYAR = "31.71.02.1002"
 
@@ -55,18 +52,9 @@ class Door:
 
 
 @pytest.fixture
-async def door(
-    make_database: MakeDatabase,
-    serve: Serve,
-    issuer: LocalIssuer,
-    clock: StandingClock,
-    sealer: Sealer,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Door:
+def door(front: Front, issuer: LocalIssuer) -> Door:
     """Notify on a fresh database, with its HTTP door."""
-    monkeypatch.setenv("LAPAK_SMTP", "127.0.0.1:1")
-    fresh = await make_database("notify")
-    return Door(Desk(fresh.database, clock, sealer), serve(create, fresh), issuer)
+    return Door(front.desk, front.client, issuer)
 
 
 def registered(vendor: UUID, kelurahan: str = KARANG_ANYAR) -> VendorRegistered:

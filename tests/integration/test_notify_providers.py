@@ -27,7 +27,7 @@ from tests.conftest import StandingClock
 from tests.integration.backbone import until
 from tests.integration.notify import QUICK, Desk, MakeDatabase, people
 from tests.integration.notify_scripts import Act, Scripted, accept, offers, receipt, report, sending
-from tests.integration.test_notify_api import Serve
+from tests.integration.outside import Serve
 
 
 def providers(*names: str) -> list[Scripted]:

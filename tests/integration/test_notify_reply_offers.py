@@ -20,7 +20,7 @@ from tests.conftest import StandingClock
 from tests.integration.bazaar import Fair, open_fair, site
 from tests.integration.notify import MakeDatabase, card
 from tests.integration.notify_replies import DAYS, Counter, confirmed, declined, ids, numbers, offered, phone
-from tests.integration.test_notify_api import Serve
+from tests.integration.outside import Serve
 
 # --- YA and TIDAK
 

@@ -20,7 +20,7 @@ from tests.conftest import StandingClock
 from tests.integration.notify import Desk, MakeDatabase, card
 from tests.integration.notify_replies import Counter, phone, words
 from tests.integration.notify_scripts import Scripted, sending
-from tests.integration.test_notify_api import Serve
+from tests.integration.outside import Serve
 
 
 @dataclass

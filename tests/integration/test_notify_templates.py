@@ -1,10 +1,10 @@
 """Templates as data: saved and chosen by operators, pinned on each message, approved by WhatsApp before their use."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -13,7 +13,6 @@ from pydantic import SecretStr
 
 from deploy.local.providers.emulator import Emulator
 from deploy.local.providers.server import serving
-from services.notify.app import create
 from services.notify.channels.whatsapp_templates import WhatsAppTemplates
 from services.notify.domain.reports import TemplateVerdict
 from services.notify.domain.templates import ActivateVersion, TemplateNotFound, TemplateNotSendable
@@ -23,12 +22,8 @@ from services.notify.settings import NotifySettings, WhatsAppSettings
 from services.notify.store import templates as store
 from services.notify.submissions import keep_templates, submit_some
 from shared.auth import LocalIssuer
-from shared.crypto import Sealer
-from shared.service import Platform, Service
-from tests.conftest import FreshDatabase, StandingClock
-from tests.integration.notify import Desk, Mailbox, MakeDatabase, card, enrolled, mail_server, people
-
-Serve: TypeAlias = Callable[[Callable[[], Service], FreshDatabase], httpx.AsyncClient]
+from shared.service import Platform
+from tests.integration.notify import Desk, Front, Mailbox, card, enrolled, mail_server, people
 
 NAME = "training-enrolled"
 FORMS = {
@@ -101,24 +96,9 @@ class Office:
 
 
 @pytest.fixture
-async def desk(make_database: MakeDatabase, clock: StandingClock, sealer: Sealer) -> Desk:
-    """A service that hears and sends."""
-    return Desk((await make_database("notify")).database, clock, sealer)
-
-
-@pytest.fixture
-async def office(
-    make_database: MakeDatabase,
-    serve: Serve,
-    issuer: LocalIssuer,
-    clock: StandingClock,
-    sealer: Sealer,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Office:
+def office(front: Front, issuer: LocalIssuer) -> Office:
     """Notify with its HTTP door."""
-    monkeypatch.setenv("LAPAK_SMTP", "127.0.0.1:1")
-    fresh = await make_database("notify")
-    return Office(Desk(fresh.database, clock, sealer), serve(create, fresh), issuer)
+    return Office(front.desk, front.client, issuer)
 
 
 # ---- versions

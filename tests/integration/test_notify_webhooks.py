@@ -4,9 +4,8 @@ import asyncio
 import hmac
 import json
 from base64 import b64encode
-from collections.abc import Callable
 from hashlib import sha256
-from typing import Any, TypeAlias
+from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -21,11 +20,9 @@ from services.notify.handlers.delivery import End
 from services.notify.store.delivery import Start
 from shared.crypto import Sealer
 from shared.ids import new_id
-from shared.service import Service
-from tests.conftest import FreshDatabase, StandingClock
+from tests.conftest import StandingClock
 from tests.integration.notify import Desk, MakeDatabase, card, enrolled, people
-
-Serve: TypeAlias = Callable[[Callable[[], Service], FreshDatabase], httpx.AsyncClient]
+from tests.integration.outside import Serve
 
 SECRET = "rahasia-sekali"
 PUBLIC = "https://pesan.example.go.id"

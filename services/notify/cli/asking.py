@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from shared.clock import JAKARTA
-from shared.command_doors import bearer
+from shared.command_doors import address, bearer
 
 __all__ = [
     "EXIT_CUT_OFF",
@@ -47,7 +47,7 @@ Token = Annotated[
         envvar="LAPAK_TOKEN", help="Bearer token of an operator; for broadcasts of an officer.", callback=bearer
     ),
 ]
-Url = Annotated[str, typer.Option(envvar="LAPAK_NOTIFY_URL", help="Address of the notify service.")]
+Url = Annotated[str, typer.Option(envvar="LAPAK_NOTIFY_URL", help="Address of the notify service.", callback=address)]
 AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON, for other programs.")]
 Reason = Annotated[str, typer.Option(help="Why; it is kept.")]
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="How many to show at most.")]
@@ -123,8 +123,6 @@ def asking(url: str, token: str) -> Iterator[Office]:
         headers = {"Authorization": f"Bearer {token}"}
         with httpx.Client(base_url=url, headers=headers, timeout=httpx.Timeout(10, read=60)) as client:
             yield Office(client)
-    except (httpx.UnsupportedProtocol, httpx.InvalidURL):
-        refuse(f"--url: {url} is no address like {NOTIFY_URL}.")
     except httpx.ConnectError:
         refuse(f"{url} does not answer. Is it the address of the notify service, and up?")
     except httpx.TransportError as error:

@@ -9,7 +9,7 @@ from typing import Annotated, BinaryIO
 import httpx
 import typer
 
-from services.notify.cli.asking import NOTIFY_URL, Url, say
+from services.notify.cli.asking import NOTIFY_URL, say
 
 __all__ = ["bounces"]
 
@@ -31,7 +31,7 @@ def bounces(
         str, typer.Option(envvar="LAPAK_TOKEN", help="Bearer token of an operator or a service.", show_envvar=True)
     ] = "",
     provider: Annotated[str, typer.Option(help="The mail server they came back to.")] = "smtp",
-    url: Url = NOTIFY_URL,
+    url: Annotated[str, typer.Option(envvar="LAPAK_NOTIFY_URL", help="Address of the notify service.")] = NOTIFY_URL,
 ) -> None:
     """Take bounces and complaints, as a mail server pipes them: |lapak notify bounces -
 
