@@ -20,6 +20,8 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import Decision, ParentBased, Sampler, TraceIdRatioBased
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from prometheus_client import Counter, Gauge, Histogram
+from pydantic_core import to_json
+from structlog.processors import NAME_TO_LEVEL
 from structlog.types import EventDict, Processor, WrappedLogger
 
 from shared.settings import ServiceSettings
@@ -107,6 +109,12 @@ def _mask_personal(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     }
 
 
+def _only_from_the_level_up(_: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    if NAME_TO_LEVEL[method] < _process.log_level:
+        raise structlog.DropEvent
+    return event
+
+
 def _add_service(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     event["service"] = _process.service
     trace_id = current_trace_id()
@@ -120,32 +128,41 @@ def _event_first(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return {**head, **event}
 
 
+def _json(event: EventDict, **_: Any) -> str:
+    return to_json(event, serialize_unknown=True).decode()
+
+
 _ENRICH: list[Processor] = [
     structlog.contextvars.merge_contextvars,
-    structlog.stdlib.add_log_level,
+    structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
     _add_service,
 ]
-_HAND_OVER: list[Processor] = [
-    structlog.stdlib.filter_by_level,
-    *_ENRICH,
-    structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+_RENDER: list[Processor] = [
+    structlog.processors.format_exc_info,
+    _mask_personal,
+    _event_first,
+    structlog.processors.JSONRenderer(_json),
 ]
 _FORMATTER = structlog.stdlib.ProcessorFormatter(
     foreign_pre_chain=[*_ENRICH, structlog.stdlib.add_logger_name],
-    processors=[
-        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-        structlog.processors.format_exc_info,
-        _mask_personal,
-        _event_first,
-        structlog.processors.JSONRenderer(),
-    ],
+    processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_RENDER],
 )
 
 
 def get_logger() -> Any:
     """A structured logger: `get_logger().info("vendor.registered", vendor_id=...)`."""
-    return structlog.stdlib.get_logger("lapak")
+    return structlog.get_logger()
+
+
+class _Lines:
+    """Writes each line at once to what `sys.stdout` is at that moment; a method for each level, as structlog asks."""
+
+    def msg(self, line: str) -> None:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+    debug = info = warning = error = critical = msg
 
 
 class _StandardOutput(logging.StreamHandler[TextIO]):
@@ -190,11 +207,13 @@ class _Seldom(logging.Filter):
 
 def _configure_logs(level: str) -> None:
     structlog.configure(
-        processors=_HAND_OVER,
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
+        # our own lines do not go through `logging`, which takes three times as long
+        processors=[_only_from_the_level_up, *_ENRICH, *_RENDER],
+        logger_factory=lambda *_: _Lines(),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
         cache_logger_on_first_use=True,
     )
+    _process.log_level = logging.getLevelNamesMapping()[level]
     root = logging.getLogger()
     if _process.log_handler is not None:
         root.removeHandler(_process.log_handler)
@@ -224,6 +243,7 @@ class _Process:
     """What `configure` has set up in this process."""
 
     service: str = "lapak"
+    log_level: int = logging.INFO
     log_handler: logging.Handler | None = None
     sampler: Sampler = field(default_factory=lambda: ParentBased(TraceIdRatioBased(1.0)))
     tracer: trace.Tracer | None = None
