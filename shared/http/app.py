@@ -11,7 +11,9 @@ from starlette.middleware import Middleware
 
 from shared.auth import Verifier
 from shared.http import documents, problems
+from shared.http.direct import make_direct
 from shared.http.directory import Directory
+from shared.http.edge import EDGES
 from shared.http.traffic import Traffic
 from shared.settings import ServiceSettings
 
@@ -54,6 +56,8 @@ def create_app(
     problems.install(app)
     grouped = (*routers, documents.router, _health(ready))
     routes = [route for group in (app.router, *grouped) for route in group.routes]
+    for route in routes:
+        make_direct(route, EDGES)
     app.router.routes = [Directory(routes)]
     documents.describe(app, routes)
     return app

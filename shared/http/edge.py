@@ -79,5 +79,8 @@ class _Bearer(SecurityBase):
         return await edge(request)
 
 
-EdgeDep = Annotated[Edge, Depends(_Bearer())]
+_bearer = _Bearer()
+EDGES = frozenset({_bearer, public_edge})
+"""The dependencies by which a route gets its edge."""
+EdgeDep = Annotated[Edge, Depends(_bearer)]
 PublicEdgeDep = Annotated[PublicEdge, Depends(public_edge)]
