@@ -1,19 +1,32 @@
 """The outbox: events are rows, written in the transaction of the state they tell of (`shared.relay` publishes them)."""
 
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from datetime import datetime
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
-
-from uuid_utils import uuid7
 
 from shared.copying import RowFormat, copy_rows
 from shared.db import Connection
-from shared.events.envelope import Command, Event
+from shared.events.envelope import Command, Event, Message
+from shared.ids import new_id
 from shared.telemetry import EVENTS_RECORDED, current_traceparent
 
-__all__ = ["EVENT_BYTES_MAX", "EventTooLarge", "Fact", "record", "record_command", "record_tombstone"]
+__all__ = [
+    "EVENT_BYTES_MAX",
+    "EventTooLarge",
+    "Fact",
+    "Held",
+    "attempt",
+    "held",
+    "record",
+    "record_command",
+    "record_tombstone",
+]
 
 EVENT_BYTES_MAX = 512 * 1024
 
@@ -23,9 +36,9 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 """
 INSERT_MANY = """
 INSERT INTO outbox (event_id, topic, key, sequence, type, occurred_at, traceparent, payload)
-SELECT f.event_id, f.topic, f.key, f.sequence, f.type, $6::timestamptz, f.traceparent, f.payload
-FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $7::text[], $8::bytea[])
-    WITH ORDINALITY AS f (event_id, topic, key, sequence, type, traceparent, payload, place)
+SELECT f.event_id, f.topic, f.key, f.sequence, f.type, f.occurred_at, f.traceparent, f.payload
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::timestamptz[], $7::text[], $8::bytea[])
+    WITH ORDINALITY AS f (event_id, topic, key, sequence, type, occurred_at, traceparent, payload, place)
 ORDER BY f.place
 """
 FORMAT = RowFormat(
@@ -38,6 +51,10 @@ FORMAT = RowFormat(
     traceparent="text",
     payload="bytea",
 )
+
+Row: TypeAlias = tuple[UUID, str, str, int | None, str, datetime, str | None, bytes]
+"""The arguments of `INSERT`."""
+TYPE = 4
 
 
 class EventTooLarge(ValueError):
@@ -55,6 +72,70 @@ class Fact(NamedTuple):
     traceparent: str | None = None
 
 
+class Held:
+    """Events of a transaction that are written with its last statement: that is one round trip less."""
+
+    def __init__(self, conn: Connection) -> None:
+        self.conn = conn
+        self.rows: list[Row] = []
+
+    def join(self, statement: str, *arguments: object) -> tuple[Any, ...]:
+        """This statement and its arguments, with what is held beside it: to be executed as it is."""
+        if not self.rows:
+            return statement, *arguments
+        rows, self.rows = self.rows, []
+        if len(rows) == 1:
+            return _joined(statement, INSERT, len(arguments)), *arguments, *rows[0]
+        return _joined(statement, INSERT_MANY, len(arguments)), *arguments, *_columns(rows)
+
+
+_held: ContextVar[Held | None] = ContextVar("held", default=None)
+
+
+@contextmanager
+def held(conn: Connection) -> Iterator[Held]:
+    """Hold back what is recorded on this connection inside the block, for `Held.join` at the end of its transaction."""
+    holding = Held(conn)
+    token = _held.set(holding)
+    try:
+        yield holding
+    finally:
+        _held.reset(token)
+
+
+@asynccontextmanager
+async def attempt(conn: Connection, *, keep: bool) -> AsyncIterator[None]:
+    """A part of a transaction that may be taken back, with the events recorded in it: without `keep`, or if it raises.
+
+    Where events are recorded there must be no other savepoint (`tests/unit/test_savepoints.py`).
+    """
+    holding = _holding(conn)
+    before = len(holding.rows) if holding is not None else 0
+    part = conn.transaction()
+    await part.start()
+    try:
+        yield
+    except BaseException:
+        keep = False
+        raise
+    finally:
+        if not keep and holding is not None:
+            del holding.rows[before:]
+        await (part.commit() if keep else part.rollback())
+
+
+def _holding(conn: Connection) -> Held | None:
+    holding = _held.get()
+    return holding if holding is not None and holding.conn is conn else None
+
+
+@cache
+def _joined(statement: str, insert: str, offset: int) -> str:
+    """Both in one statement; the arguments of `insert` come after the first `offset`."""
+    moved = re.sub(r"\$(\d+)", lambda found: f"${int(found[1]) + offset}", insert)
+    return f"WITH told AS ({moved}) {statement}"
+
+
 async def record(conn: Connection, facts: Sequence[Fact], *, now: datetime) -> None:
     """Write events to the outbox: one statement for any number, in the caller's transaction.
 
@@ -62,30 +143,13 @@ async def record(conn: Connection, facts: Sequence[Fact], *, now: datetime) -> N
     """
     if not facts:
         return
-    events = [fact.event for fact in facts]
-    types = [type(event).__name__ for event in events]
-    bodies = [event.to_bytes() for event in events]
-    for name, body in zip(types, bodies, strict=True):
-        _check_size(name, body)
     current = current_traceparent()
-    if len(facts) == 1:  # most transactions: a plain statement costs half as much as one of arrays
-        event, sequence, traceparent = facts[0]
-        await conn.execute(
-            INSERT, uuid7(), event.topic, event.subject, sequence, types[0], now, traceparent or current, bodies[0]
-        )
-    else:
-        await conn.execute(
-            INSERT_MANY,
-            [uuid7() for _ in facts],
-            [event.topic for event in events],
-            [event.subject for event in events],
-            [fact.sequence for fact in facts],
-            types,
-            now,
-            [fact.traceparent or current for fact in facts],
-            bodies,
-        )
-    for name, count in Counter(types).items():
+    rows = [
+        _row(new_id(), event, sequence, traceparent or current, event.to_bytes(), now)
+        for event, sequence, traceparent in facts
+    ]
+    await _write(conn, rows)
+    for name, count in Counter(row[TYPE] for row in rows).items():
         EVENTS_RECORDED.labels(name).inc(count)
 
 
@@ -94,10 +158,9 @@ async def record_command(conn: Connection, command: Command, command_id: UUID, *
 
     Commands of one key leave in the order in which they were written, where their writers hold a common lock.
     """
-    name, body = type(command).__name__, command.to_bytes()
-    _check_size(name, body)
-    await conn.execute(INSERT, command_id, command.topic, command.subject, None, name, now, current_traceparent(), body)
-    EVENTS_RECORDED.labels(name).inc()
+    row = _row(command_id, command, None, current_traceparent(), command.to_bytes(), now)
+    await _write(conn, [row])
+    EVENTS_RECORDED.labels(row[TYPE]).inc()
 
 
 async def record_tombstone(conn: Connection, kind: type[Event], key: str, sequence: int, *, now: datetime) -> None:
@@ -105,9 +168,40 @@ async def record_tombstone(conn: Connection, kind: type[Event], key: str, sequen
 
     What of the key still waits in the outbox goes out without its body too, so that no version is missing.
     """
+    await _write_held(conn)
     await conn.execute("UPDATE outbox SET payload = NULL WHERE topic = $1 AND key = $2", kind.topic, key)
-    await conn.execute(INSERT, uuid7(), kind.topic, key, sequence, kind.__name__, now, current_traceparent(), None)
+    await conn.execute(INSERT, new_id(), kind.topic, key, sequence, kind.__name__, now, current_traceparent(), None)
     EVENTS_RECORDED.labels(kind.__name__).inc()
+
+
+def _row(
+    message_id: UUID, message: Message, sequence: int | None, traceparent: str | None, body: bytes, now: datetime
+) -> Row:
+    name = type(message).__name__
+    _check_size(name, body)
+    return message_id, message.topic, message.subject, sequence, name, now, traceparent, body
+
+
+async def _write(conn: Connection, rows: Sequence[Row]) -> None:
+    holding = _holding(conn)
+    if holding is not None:
+        holding.rows += rows
+    elif len(rows) == 1:  # most transactions: a plain statement costs half as much as one of arrays
+        await conn.execute(INSERT, *rows[0])
+    else:
+        await conn.execute(INSERT_MANY, *_columns(rows))
+
+
+async def _write_held(conn: Connection) -> None:
+    """Write what is held: what comes next is written at once, and must come after it."""
+    holding = _holding(conn)
+    if holding is not None and holding.rows:
+        rows, holding.rows = holding.rows, []
+        await conn.execute(INSERT_MANY, *_columns(rows))
+
+
+def _columns(rows: Sequence[Row]) -> list[list[object]]:
+    return [list(column) for column in zip(*rows, strict=True)]
 
 
 def encode_fact(
@@ -115,7 +209,7 @@ def encode_fact(
 ) -> bytes:
     """A row of the outbox for a fact whose body is written already, to be recorded by `record_encoded`."""
     _check_size(event.__name__, body)
-    return FORMAT.encode((uuid7(), event.topic, key, sequence, event.__name__, now, traceparent, body))
+    return FORMAT.encode((new_id(), event.topic, key, sequence, event.__name__, now, traceparent, body))
 
 
 async def record_encoded(conn: Connection, facts: Sequence[bytes], counts: Mapping[type[Event], int]) -> None:
@@ -123,6 +217,7 @@ async def record_encoded(conn: Connection, facts: Sequence[bytes], counts: Mappi
 
     `counts`: how many there are of each type.
     """
+    await _write_held(conn)
     await copy_rows(conn, "outbox", FORMAT, facts)
     for event, count in counts.items():
         EVENTS_RECORDED.labels(event.__name__).inc(count)

@@ -1,10 +1,15 @@
 """Idempotency: a POST with the same `Idempotency-Key` acts once and is answered the same every time.
 
-The key, the act and the answer are one transaction. Two equal requests at once: the unique row lets one through and
-the other waits for its end. A refusal or a fault rolls the key back with everything else, so the caller may put right
-what was refused and use the key again. The row keeps a keyed hash of the request, never its text, and the route without
-what stood in the address, which may be a secret. The answer is kept as it was sent, so it must hold ids and codes only,
-no personal data. Rows are purged after a while by a timer.
+The act, its answer and the key are one transaction. The key is written last, with the answer: one statement, and the
+usual request, whose key is fresh, asks for nothing before it acts. A request that was answered before acts too, finds
+its key taken, and takes back all it did: so an act works through its transaction alone. Of two equal requests at once
+the unique row lets one through. An act that fails on what its twin has done (a booth that is taken, by itself) is no
+failure: the kept answer is looked for before a refusal or a fault is told.
+
+A refusal or a fault leaves no key, so the caller may put right what was refused and use the key again. The row keeps a
+keyed hash of the request, never its text, and the route without what stood in the address, which may be a secret. The
+answer is kept as it was sent, so it must hold ids and codes only, no personal data. Rows are purged after a while by a
+timer.
 """
 
 import hashlib
@@ -20,6 +25,7 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 from starlette.datastructures import UploadFile
 
+from shared import outbox
 from shared.errors import Refused
 from shared.telemetry import HANDLER_SECONDS
 
@@ -35,14 +41,13 @@ Act = Callable[["Connection"], Awaitable[Answer]]
 CHUNK_BYTES = 1024 * 1024
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 
-CLAIM = """
-INSERT INTO idempotency_key (caller, key, method, path, fingerprint, created_at)
-VALUES ($1, $2, $3, $4, $5, $6)
+KEEP = """
+INSERT INTO idempotency_key (caller, key, method, path, fingerprint, created_at, status, body)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (caller, key) DO NOTHING
 RETURNING true
 """
 FIND = "SELECT fingerprint, status, body FROM idempotency_key WHERE caller = $1 AND key = $2"
-SETTLE = "UPDATE idempotency_key SET status = $3, body = $4 WHERE caller = $1 AND key = $2"
 
 
 class IdempotencyKeyMissing(Refused):
@@ -77,18 +82,30 @@ async def once(request: Request, platform: "Platform", caller: str, now: datetim
     key = _read_key(request)
     digest = await _digest(request, key)
     fingerprint = platform.sealer.blind_index(digest)
-    async with platform.database.transaction() as conn:
-        kept = await _claim(conn, caller, key, request, fingerprint, now)
+    try:
+        async with platform.database.transaction() as conn:
+            with outbox.held(conn) as held:
+                began = time.perf_counter()
+                answer = await act(conn)
+                HANDLER_SECONDS.labels(_name(request), "http").observe(time.perf_counter() - began)
+            body = b"" if answer is None else to_json(answer)
+            if not body and status == 200:
+                status = 204
+            row = (caller, key, request.method, _route(request), fingerprint, now, status, body)
+            await _keep(conn, held.join(KEEP, *row))
+    except Exception as error:  # an edge: whatever it is, this request may have been answered before
+        async with platform.database.read() as conn:
+            kept = await conn.fetchrow(FIND, caller, key)
         if kept is not None:
             return _replay(kept, fingerprint)
-        began = time.perf_counter()
-        answer = await act(conn)
-        HANDLER_SECONDS.labels(_name(request), "http").observe(time.perf_counter() - began)
-        body = b"" if answer is None else to_json(answer)
-        if not body and status == 200:
-            status = 204
-        await conn.execute(SETTLE, caller, key, status, body)
+        if isinstance(error, _KeyTaken):
+            raise RequestInProgress("This Idempotency-Key was being purged; try again.") from None
+        raise
     return _respond(status, body)
+
+
+class _KeyTaken(Exception):
+    """The key is another's, or ours of before: what was done is rolled back."""
 
 
 def _read_key(request: Request) -> str:
@@ -127,20 +144,14 @@ async def _digest(request: Request, key: str) -> str:
     return digest.hexdigest()
 
 
-async def _claim(
-    conn: "Connection", caller: str, key: str, request: Request, fingerprint: bytes, now: datetime
-) -> asyncpg.Record | None:
-    """None: the key is ours now. Else the row of the request that was answered before."""
+async def _keep(conn: "Connection", statement: tuple[Any, ...]) -> None:
+    """Keep the answer. Raises `_KeyTaken`, and `RequestInProgress` when whoever holds the key does not end."""
     try:
-        claimed = await conn.fetchval(CLAIM, caller, key, request.method, _route(request), fingerprint, now)
+        kept = await conn.fetchval(*statement)
     except asyncpg.LockNotAvailableError:
         raise RequestInProgress("The first request with this Idempotency-Key is still going on; try again.") from None
-    if claimed:
-        return None
-    kept: asyncpg.Record | None = await conn.fetchrow(FIND, caller, key)
-    if kept is None:
-        raise RequestInProgress("This Idempotency-Key was being purged; try again.")
-    return kept
+    if not kept:
+        raise _KeyTaken
 
 
 def _replay(kept: asyncpg.Record, fingerprint: bytes) -> Response:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
 import httpx
@@ -10,10 +10,12 @@ import pytest
 from fastapi import APIRouter, Response, UploadFile
 from pydantic import BaseModel
 
+from shared import outbox
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.db import Connection
 from shared.errors import Conflict
+from shared.events.envelope import Event
 from shared.http import EdgeDep, create_app
 from shared.service import Platform
 from shared.settings import ServiceSettings
@@ -29,6 +31,15 @@ class NoteRefused(Conflict):
 
 
 class Note(BaseModel):
+    text: str
+
+
+class NoteTaken(Event):
+    """A note was taken down."""
+
+    topic: ClassVar[str] = "notes"
+    key: ClassVar[str] = "note_id"
+    note_id: UUID
     text: str
 
 
@@ -65,6 +76,22 @@ def routes() -> APIRouter:
             await add(conn, "touch")
 
         return await edge.once(act)
+
+    @router.post("/v1/booths")
+    async def take(note: Note, edge: EdgeDep) -> Response:
+        async def act(conn: Connection) -> Added:
+            await conn.execute("SELECT pg_advisory_xact_lock(1)")
+            if note.text == "fault" and await conn.fetchval("SELECT count(*) FROM note"):
+                raise RuntimeError("boom")
+            if note.text != "free" and await conn.fetchval("SELECT count(*) FROM note"):
+                raise NoteRefused("This booth is taken.")
+            added = await add(conn, "taken")
+            facts = [outbox.Fact(NoteTaken(note_id=added.note_id, text=f"fact {n}"), n) for n in (1, 2)]
+            for fact in facts:
+                await outbox.record(conn, [fact], now=edge.now)
+            return added
+
+        return await edge.once(act, status=201)
 
     @router.post("/v1/sheets")
     async def add_sheet(file: UploadFile, edge: EdgeDep) -> Response:
@@ -162,6 +189,45 @@ async def test_an_empty_answer_is_replayed_empty(post: Post, fresh: FreshDatabas
         answer = await post("/v1/touches")
         assert (answer.status_code, answer.content) == (204, b"")
     assert await notes(fresh) == 1
+
+
+# ---- what is done again and taken back
+
+
+async def events(fresh: FreshDatabase) -> list[tuple[str, int]]:
+    rows = await fresh.database.pool.fetch("SELECT key, sequence FROM outbox ORDER BY seq")
+    return [(row["key"], row["sequence"]) for row in rows]
+
+
+@pytest.mark.parametrize("text", ["taken", "fault", "free"])
+async def test_what_refuses_or_fails_only_because_it_was_done_before_is_answered_as_before(
+    post: Post, fresh: FreshDatabase, text: str
+) -> None:
+    first = await post("/v1/booths", json={"text": text})
+    again = await post("/v1/booths", json={"text": text})
+    assert (first.status_code, again.status_code, again.content) == (201, 201, first.content)
+    assert again.headers["idempotency-replayed"] == "true"
+    assert await notes(fresh) == 1
+    assert await events(fresh) == [(first.json()["note_id"], 1), (first.json()["note_id"], 2)]
+
+
+async def test_equal_requests_at_once_for_the_last_booth_all_have_it(post: Post, fresh: FreshDatabase) -> None:
+    answers = await asyncio.gather(*(post("/v1/booths", json={"text": "taken"}) for _ in range(8)))
+    assert {(answer.status_code, answer.content) for answer in answers} == {(201, answers[0].content)}
+    assert (await notes(fresh), len(await events(fresh))) == (1, 2)
+
+
+async def test_two_requests_at_once_for_the_last_booth_one_has_it(post: Post, fresh: FreshDatabase) -> None:
+    answers = await asyncio.gather(*(post("/v1/booths", f"k{n}", json={"text": "taken"}) for n in range(8)))
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 7
+    assert (await notes(fresh), len(await events(fresh)), len(await keys(fresh))) == (1, 2, 1)
+
+
+async def test_a_used_key_is_refused_before_what_the_other_request_would_be_refused_for(
+    post: Post, fresh: FreshDatabase
+) -> None:
+    await post("/v1/booths", json={"text": "taken"})
+    assert code(await post("/v1/booths", json={"text": "also"})) == (422, "idempotency-key-reused")
 
 
 # ---- another request with the same key

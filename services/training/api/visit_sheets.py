@@ -22,7 +22,7 @@ from services.training.visit_sheets import (
     shown,
     template,
 )
-from shared import families
+from shared import families, outbox
 from shared.db import Connection
 from shared.http import Edge, EdgeDep, large_body
 
@@ -125,10 +125,8 @@ async def import_visits(
 
     async def act(conn: Connection) -> BaseModel:
         sender = await _sender(conn, edge, mentor_id)
-        trial = conn.transaction()
-        await trial.start()
-        outcomes = await handlers.log_sheet(conn, rows, sender, sealer=edge.platform.sealer, now=edge.now)
-        await (trial.rollback() if dry_run else trial.commit())
+        async with outbox.attempt(conn, keep=not dry_run):
+            outcomes = await handlers.log_sheet(conn, rows, sender, sealer=edge.platform.sealer, now=edge.now)
         return SheetReport.of(outcomes, dry_run=dry_run)
 
     answer = await edge.once(act)

@@ -27,6 +27,7 @@ from services.vendor.handlers.indicators import RowOutcome
 from services.vendor.store import indicators as store
 from services.vendor.store.indicators import Group, StatisticsFilter
 from services.vendor.store.merging import find_family
+from shared import outbox
 from shared.auth import Caller, OutsideArea
 from shared.db import Connection
 from shared.errors import Forbidden
@@ -320,12 +321,10 @@ async def import_indicators(
         if len(content) > SHEET_BYTES_MAX:
             raise FiguresSheetRefused("The sheet has more than 1 MiB; send it in parts.", bytes_max=SHEET_BYTES_MAX)
         rows = await asyncio.to_thread(read_figures, content)
-        trial = conn.transaction()
-        await trial.start()
-        outcomes = await handlers.report_sheet(
-            conn, rows, entered_by=entered_by, subject=edge.caller.subject, now=edge.now, within=within
-        )
-        await (trial.rollback() if dry_run else trial.commit())
+        async with outbox.attempt(conn, keep=not dry_run):
+            outcomes = await handlers.report_sheet(
+                conn, rows, entered_by=entered_by, subject=edge.caller.subject, now=edge.now, within=within
+            )
         return SheetReport.of(outcomes, dry_run=dry_run)
 
     return await edge.once(act)
