@@ -2,60 +2,78 @@
 
 import asyncio
 import importlib.util
+from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
+from typer.main import get_group
 
 from services import SERVICES
-from services.bazaar.allocation.cli import allocate
-from services.bazaar.cli.receipt import receipt
-from services.bazaar.cli.rounds import app as rounds
-from services.bazaar.cli.sales import app as sales
-from services.bazaar.cli.seed import seed
-from services.bazaar.lab.cli import app as lab
-from services.notify.cli import app as notify
-from services.rotation import rotate_keys
-from services.training.cli.certificate import app as certificate
-from services.training.cli.visits import app as visits
-from services.training.matching.cli import match
-from services.vendor.cli import app as vendors
-from services.vendor.cli.audit import app as audit
-from services.vendor.cli.rights import app as rights
-from shared.contracts.cli import contracts
-from shared.dead_letters_cli import app as dead_letters
-from shared.tickets_cli import app as ticket
 
 __all__ = ["main"]
 
 DATABASE_WAIT_SECONDS = 60
 ROLES = ("vendor", "officer", "registrar", "mentor", "provider", "bank", "service", "operator")
 
+PARTS = {
+    "allocate": "services.bazaar.allocation.cli:allocate",
+    "match": "services.training.matching.cli:match",
+    "receipt": "services.bazaar.cli.receipt:receipt",
+    "seed": "services.bazaar.cli.seed:seed",
+    "contracts": "shared.contracts.cli:contracts",
+    "rotate-keys": "services.rotation:rotate_keys",
+    "dead-letters": "shared.dead_letters_cli:app",
+    "ticket": "shared.tickets_cli:app",
+    "certificate": "services.training.cli.certificate:app",
+    "visits": "services.training.cli.visits:app",
+    "sales": "services.bazaar.cli.sales:app",
+    "vendors": "services.vendor.cli:app",
+    "audit": "services.vendor.cli.audit:app",
+    "rights": "services.vendor.cli.rights:app",
+    "rounds": "services.bazaar.cli.rounds:app",
+    "lab": "services.bazaar.lab.cli:app",
+    "notify": "services.notify.cli:app",
+}
+"""Commands that each part brings: the module, and in it a function or a group."""
+
+
+class Commands(TyperGroup):
+    """Imports what a part brings when it is asked for: a service that runs needs none of it in its memory."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of this name; for a name that is none all are brought, so that one like it is suggested."""
+        if cmd_name not in self.commands:
+            self._bring([cmd_name] if cmd_name in PARTS else PARTS)
+        return super().get_command(ctx, cmd_name)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Every name."""
+        self._bring(PARTS)
+        return super().list_commands(ctx)
+
+    def _bring(self, names: Iterable[str]) -> None:
+        brought = typer.Typer()
+        for name in names:
+            module, _, attribute = PARTS[name].partition(":")
+            part = getattr(import_module(module), attribute)
+            if isinstance(part, typer.Typer):
+                brought.add_typer(part, name=name)
+            else:
+                brought.command(name)(part)
+        self.commands.update(get_group(brought).commands)
+
+
 app = typer.Typer(
     name="lapak",
+    cls=Commands,
     help="Runs a city's programme for small vendors: registry, training, bazaars in fair rotation, messages.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-app.command()(allocate)
-app.command()(match)
-app.command()(receipt)
-app.command()(seed)
-app.command()(contracts)
-app.command()(rotate_keys)
-app.add_typer(dead_letters, name="dead-letters")
-app.add_typer(ticket, name="ticket")
-app.add_typer(certificate, name="certificate")
-app.add_typer(visits, name="visits")
-app.add_typer(sales, name="sales")
-app.add_typer(vendors, name="vendors")
-app.add_typer(audit, name="audit")
-app.add_typer(rights, name="rights")
-app.add_typer(rounds, name="rounds")
-app.add_typer(lab, name="lab")
-app.add_typer(notify, name="notify")
 console = Console(stderr=True)
 
 ServiceName = Annotated[str, typer.Argument(metavar="SERVICE", help="vendor, bazaar, training or notify.")]

@@ -19,8 +19,9 @@ MAIL_SERVERS_ASK = "lapak notify bounces"
 
 def options(command: Any, name: str = "lapak") -> Iterator[tuple[str, Any]]:
     """Every option of every command, under the name of its command."""
-    for inner, found in getattr(command, "commands", {}).items():
-        yield from options(found, f"{name} {inner}")
+    context = typer.Context(command)
+    for inner in command.list_commands(context) if hasattr(command, "list_commands") else ():
+        yield from options(command.get_command(context, inner), f"{name} {inner}")
     yield from ((name, option) for option in command.params)
 
 
