@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from services.bazaar.domain.bazaar import Site
 from services.bazaar.domain.drawings import Marks, draw
+from services.bazaar.domain.plan_checks import FINDINGS_LOOKED_FOR, check, require_sound
 from services.bazaar.domain.plans import (
-    FINDINGS_LOOKED_FOR,
     Area,
     DrawPlan,
     Entrance,
@@ -24,10 +24,8 @@ from services.bazaar.domain.plans import (
     PlanMisfit,
     PlannedStand,
     Zone,
-    check,
     lay_out,
     place,
-    require_sound,
 )
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -5,16 +5,12 @@ named by its centre, its width along the row and its depth; turned clockwise by 
 """
 
 import math
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice, pairwise
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 from uuid import UUID
 
-import shapely
 from pydantic import Field, StrictBool, StrictInt, StringConstraints, model_validator
-from shapely import Polygon, STRtree, affinity
 
 from services.bazaar.domain.bazaar import BOOTHS_PER_TENT, BoothKind, Site
 from services.bazaar.domain.values import BOOTHS_MAX, Exact, Label
@@ -25,18 +21,8 @@ STANDS_MAX = 2 * BOOTHS_MAX
 TOUCHING = 0.01
 """Metres by which drawings are out: stands that overlap by less only touch, a tent's halves so far apart do too."""
 
-ENTRANCE_CLEAR = 1.0
-"""Metres in front of an entrance in which nothing may stand."""
-
-ENTRANCE_OFF_MAX = 0.5
-"""Metres from the outline within which an entrance still lies in it."""
-
 FINDINGS_MAX = 50
 """Told at once; who has put right so many asks again."""
-
-FINDINGS_LOOKED_FOR = 500
-"""With so many the rest is not looked at: a thousand stands on one spot overlap in half a million ways, and to measure
-each took minutes."""
 
 Metres = Annotated[float, Field(ge=0, le=METRES_MAX, allow_inf_nan=False)]
 Length = Annotated[float, Field(ge=0.2, le=METRES_MAX, allow_inf_nan=False)]
@@ -242,15 +228,15 @@ def lay_out(grid: GridPlan) -> Plan:
     return Plan(
         outline=[(0.0, 0.0), (grid.width, 0.0), (grid.width, grid.depth), (0.0, grid.depth)],
         stands=_with_spots(stands, (grid.width / 2, grid.depth)),
-        entrances=[Entrance(x=_cm(grid.width / 2), y=grid.depth, width=min(3.0, grid.width), steps=not grid.access)],
+        entrances=[Entrance(x=to_cm(grid.width / 2), y=grid.depth, width=min(3.0, grid.width), steps=not grid.access)],
         zones=[Zone(code=code, name=f"Zona {code}") for code in zones],
     )
 
 
 def _require_room(how: str, needed: float, there: float, what: str) -> None:
     if needed > there + TOUCHING:
-        by = _cm(needed - there)
-        message = f"For {what} the hall must be {_cm(needed)} m {how}, and it is {there} m: {by} m too little."
+        by = to_cm(needed - there)
+        message = f"For {what} the hall must be {to_cm(needed)} m {how}, and it is {there} m: {by} m too little."
         raise PlanInvalid([Finding("too-small", [], by, message)])
 
 
@@ -275,8 +261,8 @@ def _rows_of_tents(grid: GridPlan, left: float, top: float) -> Iterator[PlannedS
             end = place in (0, in_row - 1)
             yield PlannedStand(
                 number=f"A{number:02d}",
-                x=_cm(left + (place + 0.5) * grid.stand_width),
-                y=_cm(top + line + grid.stand_depth / 2),
+                x=to_cm(left + (place + 0.5) * grid.stand_width),
+                y=to_cm(top + line + grid.stand_depth / 2),
                 width=grid.stand_width,
                 depth=grid.stand_depth,
                 tent=(number + 1) // BOOTHS_PER_TENT,
@@ -298,8 +284,8 @@ def _along_the_wall(grid: GridPlan, left: float) -> Iterator[PlannedStand]:
         yield PlannedStand(
             number=number,
             kind=kind,
-            x=_cm(left + (place + 0.5) * grid.stand_width),
-            y=_cm(grid.stand_depth / 2),
+            x=to_cm(left + (place + 0.5) * grid.stand_width),
+            y=to_cm(grid.stand_depth / 2),
             width=grid.stand_width,
             depth=grid.stand_depth,
             power=grid.power != "nowhere",
@@ -318,177 +304,9 @@ def _with_spots(stands: Sequence[PlannedStand], entrance: tuple[float, float]) -
     return [stand.model_copy(update={"spot": spots.get(stand.number, "normal")}) for stand in stands]
 
 
-def _cm(metres: float) -> float:
+def to_cm(metres: float) -> float:
+    """Metres to the centimetre, as people are told them."""
     return round(metres, 2)
-
-
-# -- checks
-
-Shape: TypeAlias = Polygon
-
-
-def require_sound(plan: Plan) -> None:
-    """Raise `PlanInvalid` with everything that is wrong with a plan, each by name and measure."""
-    findings = list(islice(check(plan), FINDINGS_LOOKED_FOR))
-    if findings:
-        raise PlanInvalid(findings)
-
-
-def check(plan: Plan) -> Iterator[Finding]:
-    """Everything that is wrong with a plan."""
-    yield from _check_names(plan)
-    outline = Polygon(plan.outline)
-    if not outline.is_valid or outline.area <= 0:
-        yield Finding("outline", [], None, f"The outline is no simple polygon: {shapely.is_valid_reason(outline)}.")
-        return
-    shapes = [_shape(stand) for stand in plan.stands]
-    yield from _check_inside(plan, shapes, outline)
-    yield from _check_overlaps(plan, shapes)
-    yield from _check_tents(plan, shapes)
-    yield from _check_ground(plan, shapes)
-    yield from _check_entrances(plan, shapes, outline)
-
-
-def _shape(stand: PlannedStand) -> Shape:
-    half, deep = stand.width / 2, stand.depth / 2
-    box = shapely.box(stand.x - half, stand.y - deep, stand.x + half, stand.y + deep)
-    # on paper y goes down, so that what turns counter-clockwise for shapely turns clockwise for the reader
-    return affinity.rotate(box, stand.rotation, origin=(stand.x, stand.y)) if stand.rotation else box
-
-
-def _check_names(plan: Plan) -> Iterator[Finding]:
-    for number, times in Counter(stand.number for stand in plan.stands).items():
-        if times > 1:
-            yield Finding("number-twice", [number], None, f"{times} stands have the number {number}.")
-    for code, times in Counter(zone.code for zone in plan.zones).items():
-        if times > 1:
-            yield Finding("zone-twice", [], None, f"{times} zones have the code {code}.")
-    known = {zone.code for zone in plan.zones}
-    for stand in plan.stands:
-        if stand.zone is not None and stand.zone not in known:
-            yield Finding(
-                "zone-unknown",
-                [stand.number],
-                None,
-                f"Stand {stand.number} is in zone {stand.zone}, which is not named.",
-            )
-
-
-def _check_inside(plan: Plan, shapes: Sequence[Shape], outline: Polygon) -> Iterator[Finding]:
-    for stand, shape in zip(plan.stands, shapes, strict=True):
-        outside = shapely.difference(shape, outline)
-        if not outside.is_empty:
-            by = max(outline.distance(shapely.Point(corner)) for corner in shape.exterior.coords)
-            if by > TOUCHING or outside.area > TOUCHING * max(stand.width, stand.depth):
-                yield Finding(
-                    "outside",
-                    [stand.number],
-                    _cm(by),
-                    f"Stand {stand.number} sticks out of the outline by {_cm(by)} m.",
-                )
-
-
-def _check_overlaps(plan: Plan, shapes: Sequence[Shape]) -> Iterator[Finding]:
-    """Stands that cover the same ground, or leave less than an aisle between them. Edges and corners may touch."""
-    tree = STRtree(shapes)
-    reach = 0.0 if plan.aisle_min is None else plan.aisle_min
-    firsts, seconds = tree.query(shapes, predicate="dwithin", distance=reach)
-    once = firsts < seconds
-    for first, second in sorted(zip(firsts[once].tolist(), seconds[once].tolist(), strict=True)):
-        one, other = plan.stands[first], plan.stands[second]
-        depth = _depth(shapes[first], shapes[second])
-        if depth > TOUCHING:
-            yield Finding(
-                "overlap",
-                [one.number, other.number],
-                _cm(depth),
-                f"Stands {one.number} and {other.number} overlap by {_cm(depth)} m.",
-            )
-            continue
-        gap = shapes[first].distance(shapes[second])
-        if plan.aisle_min is not None and TOUCHING < gap < plan.aisle_min - TOUCHING:
-            yield Finding(
-                "aisle",
-                [one.number, other.number],
-                _cm(plan.aisle_min - gap),
-                f"Between {one.number} and {other.number} there are {_cm(gap)} m, "
-                f"{_cm(plan.aisle_min - gap)} m less than the aisle of {plan.aisle_min} m.",
-            )
-
-
-def _depth(one: Shape, other: Shape) -> float:
-    """By how much one would have to be moved to stand free of the other: 0 where only edges touch."""
-    if not one.intersects(other):
-        return 0.0
-    depths = []
-    for shape in (one, other):
-        corners = list(shape.exterior.coords)
-        for (ax, ay), (bx, by) in pairwise(corners):
-            length = math.hypot(bx - ax, by - ay)
-            axis = ((by - ay) / length, (ax - bx) / length)
-            spans = [[x * axis[0] + y * axis[1] for x, y in each.exterior.coords] for each in (one, other)]
-            depths.append(min(max(spans[0]) - min(spans[1]), max(spans[1]) - min(spans[0])))
-    return max(min(depths), 0.0)
-
-
-def _check_tents(plan: Plan, shapes: Sequence[Shape]) -> Iterator[Finding]:
-    tents: dict[int, list[int]] = defaultdict(list)
-    for at, stand in enumerate(plan.stands):
-        if stand.tent is not None:
-            tents[stand.tent].append(at)
-    for tent, places in sorted(tents.items()):
-        numbers = [plan.stands[at].number for at in places]
-        if len(places) != BOOTHS_PER_TENT:
-            yield Finding(
-                "tent", numbers, None, f"Tent {tent} has {len(places)} stands ({', '.join(numbers)}), and holds two."
-            )
-            continue
-        gap = shapes[places[0]].distance(shapes[places[1]])
-        if gap > TOUCHING:
-            yield Finding(
-                "tent-apart",
-                numbers,
-                _cm(gap),
-                f"{numbers[0]} and {numbers[1]} share tent {tent}, but are {_cm(gap)} m apart.",
-            )
-
-
-def _check_ground(plan: Plan, shapes: Sequence[Shape]) -> Iterator[Finding]:
-    grounds = [("obstacle", area.label or "an obstacle", area) for area in plan.obstacles]
-    if plan.stage is not None:
-        grounds.append(("stage", plan.stage.label or "the stage", plan.stage))
-    for code, name, area in grounds:
-        ground = Polygon(area.outline)
-        if not ground.is_valid:
-            yield Finding(code, [], None, f"The outline of {name} is no simple polygon.")
-            continue
-        for stand, shape in zip(plan.stands, shapes, strict=True):
-            covered = shape.intersection(ground).area
-            if covered > TOUCHING:
-                yield Finding(
-                    code,
-                    [stand.number],
-                    None,
-                    f"Stand {stand.number} stands on {name}, by {_cm(covered)} square metres.",
-                )
-
-
-def _check_entrances(plan: Plan, shapes: Sequence[Shape], outline: Polygon) -> Iterator[Finding]:
-    for entrance in plan.entrances:
-        point = shapely.Point(entrance.x, entrance.y)
-        off = outline.exterior.distance(point)
-        if off > ENTRANCE_OFF_MAX:
-            yield Finding(
-                "entrance", [], _cm(off), f"The entrance at {entrance.x}, {entrance.y} is {_cm(off)} m off the outline."
-            )
-            continue
-        clear = point.buffer(max(entrance.width / 2, ENTRANCE_CLEAR))
-        for stand, shape in zip(plan.stands, shapes, strict=True):
-            if shape.intersection(clear).area > TOUCHING:
-                by = _cm(max(entrance.width / 2, ENTRANCE_CLEAR) - shape.distance(point))
-                yield Finding(
-                    "entrance-blocked", [stand.number], by, f"Stand {stand.number} stands {by} m into the entrance."
-                )
 
 
 # -- a site by its plan
