@@ -7,7 +7,6 @@ from importlib.metadata import version
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from services.training.matching.flow import solve
 from services.training.matching.problem import Problem, read_problem
 from services.training.matching.result import Result, result_to_json
 from services.training.matching.steps import Planned, plan
@@ -31,6 +30,8 @@ class Solved(NamedTuple):
 
 def solve_stored(data: bytes, standing: Mapping[str, str]) -> Solved:
     """The best matching of a stored problem. `standing`: vendor -> the mentor it has, allowed or not."""
+    from services.training.matching.flow import solve  # numpy: not for a service that only calls this in time of need
+
     problem = read_problem(data)
     began = perf_counter()
     result = solve(problem)
