@@ -15,7 +15,6 @@ from lokal.holidays import HOLIDAY_YEARS
 from pydantic import ValidationError
 
 from services.bazaar.domain.bazaar import BazaarState
-from services.bazaar.domain.days_off import day_off, is_weekend
 from services.bazaar.domain.series import (
     HORIZON,
     OCCURRENCES_MAX,
@@ -32,6 +31,7 @@ from services.bazaar.domain.series import (
     require_days,
     schedule,
 )
+from shared.days_off import day_off, is_weekend
 from shared.ids import new_id
 
 KECAMATAN = [f"31.71.0{number}" for number in range(1, 9)]

@@ -5,12 +5,12 @@ from datetime import UTC, date, datetime, time, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lokal.holidays import HOLIDAY_YEARS
 
 from services.notify.domain.hours import (
     ANSWER_TIME,
     Hours,
     Often,
-    is_feast,
     next_digest,
     opens,
     read_span,
@@ -19,6 +19,7 @@ from services.notify.domain.hours import (
 )
 from services.notify.plans import Lane
 from shared.clock import JAKARTA
+from shared.days_off import is_idul_fitri
 
 HOURS = Hours((time(21), time(6)), (time(11, 30), time(13)), feasts=True)
 LATER = timedelta(days=7)
@@ -85,13 +86,18 @@ def test_what_must_be_told_leaves_rather_than_pass_its_deadline_and_the_rest_exp
 
 def test_news_rests_over_idul_fitri_and_other_messages_do_not() -> None:
     first = date(2023, 4, 22)
-    assert [is_feast(first + timedelta(days=n)) for n in (-1, 0, 1, 2)] == [False, True, True, False]
-    assert is_feast(date(2026, 3, 21))
+    assert [is_idul_fitri(first + timedelta(days=n)) for n in (-1, 0, 1, 2)] == [False, True, True, False]
     eve, day = wib("2023-04-21 22:00"), wib("2023-04-22 10:00")
     for now in (eve, day):
         end, _ = opens(HOURS, now, news=True)
         assert end == wib("2023-04-24 06:00")
     assert opens(HOURS, day) == (day, None)
+
+
+@pytest.mark.parametrize("year", [2023, *HOLIDAY_YEARS, max(HOLIDAY_YEARS) + 1])
+def test_idul_fitri_is_two_days_of_every_year_decreed_or_reckoned(year: int) -> None:
+    first, second = [day for n in range(365) if is_idul_fitri(day := date(year, 1, 1) + timedelta(days=n))]
+    assert second - first == timedelta(days=1)
 
 
 @given(moments, lanes, st.booleans(), st.booleans(), st.timedeltas(timedelta(minutes=1), timedelta(days=10)))

@@ -26,7 +26,6 @@ from services.bazaar.domain.bazaar import (
     Setting,
     SiteDraft,
 )
-from services.bazaar.domain.days_off import day_off, is_weekend
 from services.bazaar.domain.policy import Policy, PolicyChoice
 from services.bazaar.domain.recurrence import (
     RECURRENCE_CHARACTERS_MAX,
@@ -37,6 +36,7 @@ from services.bazaar.domain.recurrence import (
 )
 from services.bazaar.domain.values import Day, Exact, HttpsUrl, Label, SiteId
 from shared.clock import JAKARTA, day_in_jakarta
+from shared.days_off import day_off, is_weekend
 from shared.errors import Conflict, NotFound, Refused
 from shared.events.bazaar import BazaarCancelled
 from shared.events.values import AreaCode

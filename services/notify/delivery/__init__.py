@@ -28,8 +28,9 @@ from services.notify.journal import Journal
 from services.notify.pace import Outlet, Pace
 from services.notify.store import claims
 from services.notify.store.delivery import Question
-from shared.clock import Clock
+from shared.clock import Clock, day_in_jakarta
 from shared.crypto import Sealer
+from shared.days_off import is_idul_fitri
 from shared.db import Connection, Database
 from shared.failures import supervise
 from shared.telemetry import get_logger
@@ -80,6 +81,9 @@ class Delivery:
     async def run(self, stopping: asyncio.Event) -> None:
         """Deliver until `stopping`; then messages under way are finished and recorded, the rest is given back."""
         self._stopping = stopping
+        if self._rules.hours.feasts:
+            # of a year without a decree the days are reckoned: half a second, not on the loop
+            await asyncio.to_thread(is_idul_fitri, day_in_jakarta(self._clock.now()))
         lines = [
             self._loop("notify.line", partial(sender.serve, number, stopping))
             for sender in self._senders

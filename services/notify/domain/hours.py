@@ -6,15 +6,12 @@ waits past its deadline.
 """
 
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from functools import cache
+from datetime import datetime, time, timedelta
 from typing import Any, Literal, TypeAlias
-
-from holidays.constants import PUBLIC
-from holidays.countries.indonesia import Indonesia
 
 from services.notify.plans import Lane
 from shared.clock import JAKARTA
+from shared.days_off import is_idul_fitri
 
 __all__ = [
     "ALWAYS",
@@ -24,7 +21,6 @@ __all__ = [
     "Often",
     "Pause",
     "Span",
-    "is_feast",
     "next_digest",
     "opens",
     "read_span",
@@ -137,20 +133,9 @@ def _read_time(text: str) -> time:
         raise ValueError("must be times like 16:00, or off") from None
 
 
-def is_feast(day: date) -> bool:
-    """Whether it is Idul Fitri: the first two days of Syawal, as decreed; of years to come as reckoned."""
-    return day in _feasts(day.year)
-
-
-@cache
-def _feasts(year: int) -> frozenset[date]:
-    days = Indonesia(years=year, categories=(PUBLIC,), language="en_US")
-    return frozenset(day for day, name in days.items() if "Eid al-Fitr" in name)
-
-
 def _pause(hours: Hours, moment: datetime, news: bool) -> tuple[datetime, Pause] | None:
     local = moment.astimezone(JAKARTA)
-    if news and hours.feasts and is_feast(local.date()):
+    if news and hours.feasts and is_idul_fitri(local.date()):
         return datetime.combine(local.date() + DAY, time(), JAKARTA), "feast"
     end = _end(hours.quiet, local)
     if end is not None:

@@ -12,9 +12,10 @@ from datetime import date, datetime, time, timedelta
 from math import inf
 
 from services.notify.domain.budgets import WINDOW, ProviderBudget, share
-from services.notify.domain.hours import DAY, FRIDAY, Hours, is_feast, opens
+from services.notify.domain.hours import DAY, FRIDAY, Hours, opens
 from services.notify.plans import Lane
 from shared.clock import JAKARTA, day_in_jakarta
+from shared.days_off import is_idul_fitri
 from shared.events.notify import Channel
 
 __all__ = ["TIERS", "DayPlan", "Forecast", "Left", "Usage", "Way", "combine", "plan", "plan_tiers"]
@@ -279,7 +280,7 @@ def _closes(hours: Hours, moment: datetime) -> datetime:
         begins = [hours.quiet[0]] if hours.quiet is not None and hours.quiet[0] != hours.quiet[1] else []
         if hours.friday is not None and day.weekday() == FRIDAY:
             begins.append(hours.friday[0])
-        if hours.feasts and is_feast(day):
+        if hours.feasts and is_idul_fitri(day):
             begins.append(time())
         later = [at for each in begins if (at := datetime.combine(day, each, JAKARTA)) > moment]
         if later:
