@@ -16,7 +16,7 @@ from services.bazaar.handlers.swaps import lapse_swap
 from services.bazaar.handlers.tickets import ISSUE, issuer
 from shared.crypto import Sealer
 from shared.files.rows import REMOVE_FILE
-from shared.files.storage import FileSettings, remover, storage_of
+from shared.files.storage import FileSettings, remover
 from shared.service import Service
 from shared.settings import load
 
@@ -34,7 +34,7 @@ def create() -> Service:
         routers=[*ROUTERS, pages.router],
         subscriptions=SUBSCRIPTIONS,
         timers={
-            REMOVE_FILE: remover(storage_of(settings)),
+            REMOVE_FILE: remover(settings),
             PLAN: plan_by_timer,
             APPLY_FOR_INTERESTED: apply_for_interested,
             REMIND_OF_INTEREST: remind_of_interest,

@@ -18,7 +18,7 @@ from services.vendor.store.suspension import SUSPENSION_END
 from services.vendor.sweeping import sweep_commands
 from shared.crypto import Sealer
 from shared.files.rows import REMOVE_FILE
-from shared.files.storage import FileSettings, remover, storage_of
+from shared.files.storage import FileSettings, remover
 from shared.service import Service
 from shared.settings import load
 
@@ -41,7 +41,7 @@ def create() -> Service:
         subscriptions=consumers.subscriptions(Sealer(settings.secret_keys)),
         timers={
             FIND_DUPLICATES: walk_by_timer(Sealer(settings.secret_keys)),
-            REMOVE_FILE: remover(storage_of(settings)),
+            REMOVE_FILE: remover(settings),
             DOCUMENT_DUE: fall_due,
             ERASURE: follow_topic,
             AFFILIATION: watch_affiliation,

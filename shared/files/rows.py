@@ -26,6 +26,10 @@ AT_ONCE = datetime(1970, 1, 1, tzinfo=UTC)
 """Due whatever the clock of the service says."""
 
 
+class FileLost(RuntimeError):
+    """A row refers to a file that the store does not hold: a backup of one was restored without the other."""
+
+
 class StoredFile(NamedTuple):
     """A file: `bytes` as it came; `sealed_with` is the id of the key that seals it, None for a public picture."""
 

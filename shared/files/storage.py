@@ -16,18 +16,13 @@ import os
 import re
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from urllib.parse import urlsplit
 from uuid import UUID
 
-import obstore
 from fastapi import Response, UploadFile
-from obstore.exceptions import BaseError
-from obstore.store import LocalStore, S3Store
 from pydantic import Field, SecretStr, field_validator
 
 from shared.crypto import Sealer
@@ -35,7 +30,7 @@ from shared.db import Connection
 from shared.errors import Conflict, Refused
 from shared.files import rows as store
 from shared.files.pictures import PictureBroken, read_picture
-from shared.files.rows import StoredFile
+from shared.files.rows import FileLost, StoredFile
 from shared.files.types import find_type
 from shared.ids import new_id
 from shared.service import Platform
@@ -43,7 +38,7 @@ from shared.settings import ServiceSettings
 from shared.timers import TimerHandler
 
 if TYPE_CHECKING:
-    from obstore.store import S3Config
+    from shared.files.stores import Storage
 
 __all__ = [
     "FILE_BYTES_MAX",
@@ -68,19 +63,14 @@ FORM_BYTES_MAX = FILE_BYTES_MAX + 64 * 1024
 PICTURE_PIXELS_MAX = 64_000_000
 """More than a phone of 50 megapixels makes; a viewer unpacks it to 256 MB at most."""
 PICTURE_SIDE_MAX = 20_000
-AT_ONCE_MAX = 8
-"""Files a process writes or reads at once; each takes about three times its size in memory."""
 BROKEN_OFF_AFTER = timedelta(days=1)
 """A file that nobody kept by then belongs to a request that was broken off."""
-STORE_SECONDS_MAX = timedelta(seconds=10)
 
 PICTURES = frozenset({"image/jpeg", "image/png", "image/webp"})
 SCANS = PICTURES | {"application/pdf"}
 _NAMES = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WebP", "application/pdf": "PDF"}
 _ENDINGS = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "application/pdf": "pdf"}
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-
-ObjectStore: TypeAlias = LocalStore | S3Store
 
 
 class FileEmpty(Refused):
@@ -151,14 +141,6 @@ class FileGone(Conflict):
         super().__init__("The request took so long that its file was removed; send it again with a new key.")
 
 
-class FileLost(RuntimeError):
-    """A row refers to a file that the store does not hold: a backup of one was restored without the other."""
-
-
-class StoreUnavailable(OSError):
-    """The folder or the bucket cannot be used at the moment: an outage, as a database that is away."""
-
-
 class FileSettings(ServiceSettings):
     """Where files are kept."""
 
@@ -210,46 +192,6 @@ def _check_folder(folder: Path) -> None:
         raise ValueError("is a folder in which this process may not write")
 
 
-@dataclass(frozen=True, slots=True)
-class Storage:
-    """The folder or bucket; `folder` is None for a bucket."""
-
-    objects: ObjectStore
-    folder: Path | None
-    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE_MAX))
-
-    async def write(self, file_id: UUID, content: bytes) -> None:
-        """Write a file so that it is there as a whole or not at all, also after the power failed."""
-        path = _path(file_id)
-        try:
-            await obstore.put_async(self.objects, path, content, use_multipart=False)
-            if self.folder is not None:
-                await asyncio.to_thread(_settle, self.folder, path)
-        except (BaseError, OSError) as error:
-            raise StoreUnavailable(f"a file could not be written: {type(error).__name__}") from error
-
-    async def read(self, file_id: UUID) -> bytes:
-        """The bytes of a file. Raises `FileLost`."""
-        try:
-            result = await obstore.get_async(self.objects, _path(file_id))
-            return bytes(await result.bytes_async())
-        except FileNotFoundError:
-            raise FileLost(f"the store does not hold file {file_id}") from None
-        except (BaseError, OSError) as error:
-            raise StoreUnavailable(f"a file could not be read: {type(error).__name__}") from error
-
-    async def remove(self, file_id: UUID) -> None:
-        """Remove a file; one that is not there is no error."""
-        try:
-            await obstore.delete_async(self.objects, _path(file_id))
-        except FileNotFoundError as error:
-            # a bucket never says that of a file: the bucket itself is missing, as the folder may be
-            if self.folder is None or not self.folder.is_dir():
-                raise StoreUnavailable("the folder or bucket of files is not there") from error
-        except (BaseError, OSError) as error:
-            raise StoreUnavailable(f"a file could not be removed: {type(error).__name__}") from error
-
-
 class Content(NamedTuple):
     """A file as it came, and its type as it was found."""
 
@@ -257,63 +199,20 @@ class Content(NamedTuple):
     content: bytes
 
 
-def _path(file_id: UUID) -> str:
-    """An id says nothing of the person; its last digits are chance, and spread the files over 256 folders."""
-    return f"{file_id.hex[-2:]}/{file_id.hex}"
-
-
-def _settle(folder: Path, path: str) -> None:
-    """Have the disk hold the file and its name before a row refers to it."""
-    written = folder / path
-    for settled in (written, written.parent, folder):
-        number = os.open(settled, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
-
-
-def storage_of(settings: ServiceSettings) -> Storage:
+def storage_of(settings: ServiceSettings) -> "Storage":
     """The storage that settings name; the same one each time."""
     if not isinstance(settings, FileSettings):
         raise TypeError("the settings of this service name no place for files")
+    from shared.files.stores import open_storage  # 4 MB and 5 ms, for the first file
+
     secret = settings.files_s3_secret_key
-    return _open_storage(
+    return open_storage(
         settings.files,
         settings.files_s3_endpoint,
         settings.files_s3_region,
         settings.files_s3_access_key,
         None if secret is None else secret.get_secret_value(),
     )
-
-
-@cache
-def _open_storage(
-    place: str, endpoint: str | None, region: str, access_key: str | None, secret_key: str | None
-) -> Storage:
-    parts = urlsplit(place)
-    if parts.scheme != "s3":
-        folder = Path(place).resolve()
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return Storage(LocalStore(folder), folder)
-    # one file is removed at a time, and not every store knows the request for many
-    config: S3Config = {"region": region, "disable_bulk_delete": True}
-    if endpoint is not None:
-        config["endpoint"] = endpoint
-    if access_key is not None and secret_key is not None:
-        config["access_key_id"], config["secret_access_key"] = access_key, secret_key
-    objects = S3Store(
-        parts.netloc,
-        prefix=parts.path.strip("/") or None,
-        config=config,
-        client_options={
-            "allow_http": endpoint is not None and endpoint.startswith("http://"),
-            "timeout": STORE_SECONDS_MAX,
-            "connect_timeout": STORE_SECONDS_MAX / 2,
-        },
-        retry_config={"max_retries": 3, "retry_timeout": STORE_SECONDS_MAX},
-    )
-    return Storage(objects, None)
 
 
 @asynccontextmanager
@@ -416,7 +315,7 @@ def answer(file: Content, name: str, *, public: bool = False) -> Response:
     return Response(file.content, media_type=file.media_type, headers=headers)
 
 
-def remover(storage: Storage) -> TimerHandler:
+def remover(settings: ServiceSettings) -> TimerHandler:
     """The timer that removes a file which nobody keeps; a store that is away is asked again later.
 
     The row's lock is what orders it with `keep`: either the file is kept and stays, or the row is gone and `keep`
@@ -426,7 +325,7 @@ def remover(storage: Storage) -> TimerHandler:
     async def remove(conn: Connection, key: str, _: datetime) -> None:
         file_id = UUID(key)
         if await store.forget_file(conn, file_id):
-            await storage.remove(file_id)
+            await storage_of(settings).remove(file_id)
 
     return remove
 

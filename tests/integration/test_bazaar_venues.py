@@ -14,7 +14,7 @@ from services.bazaar.domain.venues import PHOTOS_MAX
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.files.rows import REMOVE_FILE
-from shared.files.storage import remover, storage_of
+from shared.files.storage import remover
 from shared.settings import load
 from shared.timers import run_due
 from tests.conftest import StandingClock
@@ -217,7 +217,7 @@ async def test_photos_lose_their_notes_and_go_when_they_are_removed(fair: Fair) 
     assert (await fair.client.get(f"/v1/venues/{uuid4()}/photos/{photo_id}")).status_code == 404
     await fair.post(f"{path}/{photo_id}/remove")
     assert (await fair.client.get(shown)).json()["code"] == "photo-unknown"
-    removal = {REMOVE_FILE: remover(storage_of(load(BazaarSettings)))}
+    removal = {REMOVE_FILE: remover(load(BazaarSettings))}
     while await run_due(fair.database, removal, fair.clock.now()):
         pass
     async with fair.database.read() as conn:

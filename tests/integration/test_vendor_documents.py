@@ -18,7 +18,7 @@ from services.vendor.store import documents as store
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.files.rows import REMOVE_FILE
-from shared.files.storage import FORM_BYTES_MAX, read_file, remover, storage_of
+from shared.files.storage import FORM_BYTES_MAX, read_file, remover
 from shared.http import write_cursor
 from shared.service import Platform
 from shared.settings import load
@@ -96,7 +96,7 @@ class Office(Registry):
         await asyncio.gather(self.run_timers(), self.run_timers())
 
     async def run_timers(self) -> None:
-        handlers = {store.DOCUMENT_DUE: fall_due, REMOVE_FILE: remover(storage_of(load(VendorSettings)))}
+        handlers = {store.DOCUMENT_DUE: fall_due, REMOVE_FILE: remover(load(VendorSettings))}
         while await run_due(self.database, handlers, self.clock.now()):
             pass
 

@@ -22,7 +22,9 @@ from shared.errors import Refused
 from shared.failures import is_outage
 from shared.files import rows as store
 from shared.files import storage as files
-from shared.files.storage import FileGone, FileLost, StoreUnavailable, answer, read_file, remover, storage_of
+from shared.files.rows import FileLost
+from shared.files.storage import FileGone, answer, read_file, remover, storage_of
+from shared.files.stores import StoreUnavailable
 from shared.service import Platform
 from shared.settings import load
 from shared.timers import run_due
@@ -65,7 +67,7 @@ class Place:
 
     async def sweep(self, now: datetime | None = None) -> int:
         """Work off the timers that are due; says how many."""
-        handlers = {store.REMOVE_FILE: remover(storage_of(self.platform.settings))}
+        handlers = {store.REMOVE_FILE: remover(self.platform.settings)}
         done = 0
         while await run_due(self.platform.database, handlers, now or self.platform.clock.now()):
             done += 1
