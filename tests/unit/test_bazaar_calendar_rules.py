@@ -10,7 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.bazaar.domain.bazaar import Opening
-from services.bazaar.domain.calendars import Entry, entry_of_application, entry_of_bazaar, runs, write_calendar
+from services.bazaar.domain.calendar_files import runs, write_calendar
+from services.bazaar.domain.calendars import Entry, entry_of_application, entry_of_bazaar
 
 CREATED = datetime(2023, 2, 1, 3, 4, 5, 678901, tzinfo=UTC)
 CHANGED = datetime(2023, 3, 1, 3, 4, 5, tzinfo=UTC)

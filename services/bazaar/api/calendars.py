@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import date
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Response
@@ -23,6 +23,9 @@ from shared.db import Connection
 from shared.events.values import AreaCode
 from shared.http import EdgeDep, PublicEdge, PublicEdgeDep
 from shared.ids import new_id
+
+if TYPE_CHECKING:
+    from services.bazaar.domain.calendar_files import Feed
 
 router = APIRouter(prefix="/v1", tags=["calendars"])
 
@@ -127,8 +130,14 @@ def _bazaars(rows: Sequence[dict[str, Any]]) -> list[Entry]:
     return [domain.entry_of_bazaar(row) for row in rows]
 
 
+def _written(name: str, entries: Sequence[Entry]) -> "Feed":
+    from services.bazaar.domain.calendar_files import write_calendar  # icalendar: 3 MB and 0.1 s, in this thread
+
+    return write_calendar(name, entries)
+
+
 async def _feed(name: str, entries: list[Entry], known: str | None, *, private: bool = False) -> Response:
-    feed = await asyncio.to_thread(domain.write_calendar, name, entries)
+    feed = await asyncio.to_thread(_written, name, entries)
     headers = {"etag": feed.tag, "cache-control": "private, no-cache" if private else "public, max-age=300"}
     tags = [] if known is None else [tag.strip().removeprefix("W/") for tag in known.split(",")]
     if feed.tag in tags or "*" in tags:

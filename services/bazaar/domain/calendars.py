@@ -1,17 +1,10 @@
-"""Calendars that phones and computers read: RFC 5545, written by `icalendar`.
+"""What calendars of bazaars show, and of a vendor's own days; `calendar_files` writes it."""
 
-A bazaar is an event of whole days for each run of days it lasts, so that no time zone can shift it. The same bazaar
-gives the same bytes: its stamp is the moment of its last change, its SEQUENCE counts the changes of what residents see.
-"""
-
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
-
-from icalendar import Calendar, Event, vText
 
 from services.bazaar.domain.application import ApplicationState
 from services.bazaar.domain.bazaar import BazaarState, Opening
@@ -20,12 +13,6 @@ from shared.errors import NotFound
 
 CalendarStatus = Literal["TENTATIVE", "CONFIRMED", "CANCELLED"]
 
-PRODID = "-//Lapak//Bazar//ID"
-HOST = "lapak"
-"""After the at sign of every UID: our name, whatever host the calendar was read from."""
-
-REFRESH = timedelta(hours=6)
-OPENING_LASTS = timedelta(hours=1)
 SHOWN_BACK = timedelta(days=120)
 """What is longer over is in no calendar any more."""
 
@@ -33,16 +20,6 @@ EVER = date(2000, 1, 1)
 """Before this day there is no bazaar."""
 
 ENTRIES_MAX = 1_000
-
-
-class Words(vText):
-    """A text, escaped as RFC 5545 (3.3.11) says. `icalendar` takes a backslash before an N for the end of a line, and
-    does not escape NAME at all."""
-
-    def to_ical(self) -> bytes:
-        """The text as it stands in the file."""
-        text = self.replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,")
-        return text.replace("\r\n", "\\n").replace("\n", "\\n").replace("\r", "\\n").encode()
 
 
 class CalendarUnknown(NotFound):
@@ -66,17 +43,6 @@ class Entry:
     places: tuple[str, ...] = ()
     url: str | None = None
     opening: Opening | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Feed:
-    """A calendar as written, and its entity tag."""
-
-    body: bytes
-    tag: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "tag", f'"{hashlib.sha256(self.body).hexdigest()[:32]}"')
 
 
 def status_of_bazaar(state: BazaarState) -> CalendarStatus:
@@ -168,59 +134,3 @@ def entry_of_application(row: Mapping[str, Any]) -> Entry:
         lines=tuple(lines),
         places=() if row["site"] is None else (row["site"],),
     )
-
-
-def runs(days: Iterable[date]) -> list[tuple[date, date]]:
-    """The runs of consecutive days, each as its first day and the day after its last."""
-    found: list[tuple[date, date]] = []
-    for day in sorted(set(days)):
-        if found and found[-1][1] == day:
-            found[-1] = (found[-1][0], day + timedelta(days=1))
-        else:
-            found.append((day, day + timedelta(days=1)))
-    return found
-
-
-def write_calendar(name: str, entries: Sequence[Entry]) -> Feed:
-    """The calendar as bytes. Takes about 0.3 ms for each event."""
-    calendar = Calendar()
-    calendar.add("prodid", PRODID)
-    calendar.add("version", "2.0")
-    calendar.add("calscale", "GREGORIAN")
-    calendar.add("name", Words(name))
-    calendar.add("x-wr-calname", Words(name))
-    calendar.add("x-wr-timezone", JAKARTA.key)
-    calendar.add("refresh-interval", REFRESH, parameters={"VALUE": "DURATION"})
-    calendar.add("x-published-ttl", "PT6H")
-    for entry in entries:
-        for place, (begin, end) in enumerate(runs(entry.days)):
-            event = _event(entry, "" if place == 0 else f"-{place + 1}", entry.name)
-            event.add("dtstart", begin)
-            event.add("dtend", end)
-            event.add("transp", "TRANSPARENT")
-            if entry.places:
-                event.add("location", Words("; ".join(entry.places)))
-            calendar.add_component(event)
-        if entry.opening is not None:
-            event = _event(entry, "-opening", entry.opening.title)
-            event.add("dtstart", entry.opening.at)
-            event.add("dtend", entry.opening.at + OPENING_LASTS)
-            event.add("location", entry.opening.url)
-            calendar.add_component(event)
-    return Feed(calendar.to_ical())
-
-
-def _event(entry: Entry, suffix: str, title: str) -> Event:
-    event = Event()
-    event.add("uid", f"{entry.uid}{suffix}@{HOST}")
-    event.add("summary", Words(title))
-    event.add("status", entry.status)
-    event.add("sequence", entry.sequence)
-    event.add("dtstamp", entry.changed_at.replace(microsecond=0))
-    event.add("created", entry.created_at.replace(microsecond=0))
-    event.add("last-modified", entry.changed_at.replace(microsecond=0))
-    if entry.lines:
-        event.add("description", Words("\n".join(entry.lines)))
-    if entry.url is not None:
-        event.add("url", entry.url)
-    return event
