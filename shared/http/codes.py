@@ -1,9 +1,12 @@
 """A text as a QR code. Who has the code of a ticket can show it: no cache keeps one."""
 
 import io
+from typing import TYPE_CHECKING
 
-import segno
 from fastapi import Response
+
+if TYPE_CHECKING:
+    import segno
 
 __all__ = ["draw_code", "paint_code"]
 
@@ -25,5 +28,7 @@ def paint_code(text: str) -> Response:
     return Response(image.getvalue(), media_type="image/png", headers=PRIVATE)
 
 
-def _code(text: str) -> segno.QRCode:
+def _code(text: str) -> "segno.QRCode":
+    import segno  # 1 MB, for the first code
+
     return segno.make_qr(text, error="m", boost_error=False)

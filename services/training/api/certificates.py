@@ -18,7 +18,6 @@ from services.training.settings import TrainingSettings
 from services.training.store import certificates as store
 from services.training.store import registry
 from services.training.store.credentials import KEYS
-from services.training.typesetting import typeset
 from shared import families
 from shared.auth import Caller, NotOwnData, OutsideArea
 from shared.clock import day_in_jakarta
@@ -121,6 +120,8 @@ async def list_of_trainee(edge: EdgeDep, vendor_id: UUID) -> list[CertificateVie
 async def show_pdf(edge: PublicEdgeDep, certificate_id: UUID, key: Key = None) -> Response:
     """A certificate to print, for its holder (by token, or by the secret address in its list) and for officers of the
     class or of where the holder lives. The same bytes each time."""
+    from services.training.typesetting import typeset  # with Typst 9 MB, for the first paper
+
     found, holder = await _open(edge, certificate_id, key)
     pdf = await typeset(found, holder, credentials.page_of(settings_of(edge).public_address, found))
     name = f"sertifikat-{found.face.number.replace('/', '-')}.pdf"
