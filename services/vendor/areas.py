@@ -18,8 +18,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, NamedTuple, get_args
 
-from rapidfuzz import fuzz, process
-
 __all__ = [
     "PROVINCE",
     "PROVINCE_NAME",
@@ -256,6 +254,8 @@ def _resembling(words: tuple[str, ...]) -> list[str]:
     joined = "".join(words)
     if len(joined) < SIMILAR_LETTERS_MIN:
         return []
+    from rapidfuzz import fuzz, process  # 3 MB, for the first name that is not found as written
+
     names = {area.code: area.joined for area in _spelled()}
     hits = process.extract(joined, names, scorer=fuzz.ratio, score_cutoff=SIMILAR_PERCENT_MIN, limit=None)
     return [code for _, _, code in hits]

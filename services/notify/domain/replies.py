@@ -15,8 +15,6 @@ from functools import cache, lru_cache
 from typing import Literal, TypeAlias
 from uuid import UUID
 
-from rapidfuzz.distance import OSA
-
 from shared.events.notify import Intent
 
 __all__ = ["CHARS_MAX", "Meaning", "read_button", "understand"]
@@ -306,6 +304,8 @@ def _near(folded: str) -> Iterator[str]:
 
 
 def _apart(one: str, other: str) -> int:
+    from rapidfuzz.distance import OSA  # 3 MB, for the first word that is not known
+
     return OSA.distance(one, other, score_cutoff=1)
 
 

@@ -13,9 +13,6 @@ from functools import lru_cache
 from typing import ClassVar, Literal, NamedTuple
 from uuid import UUID
 
-from rapidfuzz import fuzz
-from rapidfuzz.distance import OSA
-
 from shared.errors import NotFound, Refused
 
 __all__ = [
@@ -213,7 +210,7 @@ def _birth(one: date | None, other: date | None) -> Evidence:
         finding, points = "unknown", 0
     elif one == other:
         finding, points = "same", POINTS_EACH
-    elif OSA.distance(one.strftime("%d%m%y"), other.strftime("%d%m%y")) <= 1:
+    elif _a_slip_apart(one.strftime("%d%m%y"), other.strftime("%d%m%y")):
         finding, points = "near", POINTS_BIRTH_NEAR
     else:
         finding, points = "different", POINTS_BIRTH_DIFFERS
@@ -273,7 +270,14 @@ def _words_alike(one: str, other: str) -> float:
     shorter, longer = sorted((one, other), key=len)
     if len(shorter) == 1:
         return INITIAL_WEIGHT if longer.startswith(shorter) else 0.0
-    return TYPO_WEIGHT if len(shorter) >= TYPO_LETTERS_MIN and OSA.distance(one, other) == 1 else 0.0
+    return TYPO_WEIGHT if len(shorter) >= TYPO_LETTERS_MIN and _a_slip_apart(one, other) else 0.0
+
+
+def _a_slip_apart(one: str, other: str) -> bool:
+    """Whether they differ by one character more, less, other or swapped, or not at all."""
+    from rapidfuzz.distance import OSA  # 3 MB, for the first pair
+
+    return OSA.distance(one, other, score_cutoff=1) <= 1
 
 
 @lru_cache(maxsize=8192)
@@ -299,6 +303,8 @@ def addresses_alike(one: str, other: str) -> bool:
     (words, numbers), (other_words, other_numbers) = _street(one), _street(other)
     if numbers and other_numbers and numbers != other_numbers:
         return False
+    from rapidfuzz import fuzz  # as above
+
     return fuzz.token_sort_ratio(words, other_words) >= STREET_ALIKE_MIN
 
 
