@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from typer.main import get_group
 
 from services import SERVICES
+from shared.command_doors import asking_database, database
 
 __all__ = ["main"]
 
@@ -91,15 +92,20 @@ def run(
     name: ServiceName,
     migrate_first: Annotated[bool, typer.Option("--migrate", help="Bring the database up to date first.")] = False,
 ) -> None:
-    """Serve one service until SIGTERM, then drain. Settings come from LAPAK_* variables; a wrong one is named."""
+    """Serve one service until SIGTERM, then drain. Settings come from LAPAK_* variables; a wrong one is named.
+
+    Exit code: 0 it was told to stop and has drained, 2 a setting is wrong or missing, 3 it cannot start: the database
+    does not let it in or is not up to date, or its port is taken.
+    """
     from shared.db import MigrationError
     from shared.service import StartRefused
 
     service = import_module(f"services.{_known(name)}.app").create()
     try:
-        if migrate_first:
-            _migrate(name, service.settings.database)
-        service.serve()
+        with asking_database(name, 3):
+            if migrate_first:
+                _migrate(name, service.settings.database)
+            service.serve()
     except (MigrationError, StartRefused) as error:
         console.print(f"{error}", markup=False, soft_wrap=True)
         raise typer.Exit(3) from error
@@ -108,33 +114,34 @@ def run(
 @app.command()
 def migrate(
     name: ServiceName,
-    database: Annotated[str, typer.Option(envvar="LAPAK_DATABASE", help="DSN of the service's database.")],
+    dsn: Annotated[
+        str,
+        typer.Option("--database", envvar="LAPAK_DATABASE", help="DSN of the service's database.", callback=database),
+    ],
 ) -> None:
-    """Bring one service's database up to date; replicas may call it at once. Prints what was applied."""
+    """Bring one service's database up to date; replicas may call it at once. Prints what was applied.
+
+    Exit code: 0 it is up to date, 1 it is not (the database does not let us in, or a migration failed), 2 wrong
+    argument.
+    """
     from shared.db import MigrationError
 
     try:
-        _migrate(_known(name), database)
+        with asking_database(_known(name), 1):
+            _migrate(name, dsn)
     except MigrationError as error:
-        console.print(f"{error}")
+        console.print(f"{name}: {error}", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
 
 
 def _say(line: str) -> None:
-    console.print(line, markup=False)
+    console.print(line, markup=False, soft_wrap=True)
 
 
 def _migrate(name: str, dsn: str) -> None:
-    import asyncpg
-
     from shared.db import migrate as apply
 
-    try:
-        applied = asyncio.run(apply(dsn, name, wait_seconds=DATABASE_WAIT_SECONDS, on_wait=_say))
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        said = f"the database of {name} does not let us in: {type(error).__name__}: {error}"
-        console.print(said, markup=False, soft_wrap=True)
-        raise typer.Exit(1) from error
+    applied = asyncio.run(apply(dsn, name, wait_seconds=DATABASE_WAIT_SECONDS, on_wait=_say))
     for migration in applied:
         console.print(f"applied {migration}")
     if not applied:

@@ -5,7 +5,6 @@ from functools import partial
 from importlib import import_module
 from typing import Annotated
 
-import asyncpg
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
@@ -16,6 +15,7 @@ from services.notify.keys import COLUMNS as COLUMNS_OF_NOTIFY
 from services.training.keys import COLUMNS as COLUMNS_OF_TRAINING
 from services.vendor.keys import COLUMNS, KeysInUse, reindex, require_held
 from shared.clock import Clock
+from shared.command_doors import asking_database
 from shared.crypto import Sealer, UnknownKey
 from shared.db import open_database
 from shared.resealing import DEAD_LETTERS, reseal
@@ -56,11 +56,12 @@ def rotate_keys(
         raise _ended(EXIT_WRONG_ARGUMENT, "--reindex: only the vendor service has blind indexes.")
     settings: ServiceSettings = import_module(f"services.{name}.app").create().settings
     try:
-        asyncio.run(_rotate(name, settings, index=index))
+        with asking_database(name, EXIT_NOT_DONE):
+            asyncio.run(_rotate(name, settings, index=index))
     except (UnknownKey, KeysInUse) as error:
         raise _ended(EXIT_NOT_DONE, str(error)) from error
-    except (OSError, asyncpg.PostgresError) as error:
-        raise _ended(EXIT_NOT_DONE, f"The database does not let us in: {type(error).__name__}: {error}") from error
+    except OSError as error:
+        raise _ended(EXIT_NOT_DONE, f"LAPAK_FILES: {error}. Make it answer, then give the command again.") from error
 
 
 def _ended(code: int, said: str) -> typer.Exit:

@@ -1,11 +1,18 @@
-"""What a command needs to come to a service, looked at before anything is asked: its address and a bearer token."""
+"""How a command comes to a service or its database, and how it says that it did not.
+
+Addresses and tokens are looked at before anything is asked.
+"""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx
 import typer
 
-__all__ = ["address", "bearer"]
+from shared import dsn
+
+__all__ = ["address", "asking_database", "bearer", "database"]
 
 BEARER = re.compile(r"[A-Za-z0-9\-._~+/]+=*", re.ASCII)
 """RFC 6750: of nothing else a header could be made."""
@@ -27,3 +34,36 @@ def address(url: str) -> str:
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise typer.BadParameter(f"{url} is no address like http://HOST:PORT or https://HOST")
     return url
+
+
+def database(value: str) -> str:
+    """A database's DSN, as the callback of an option; what can be none is refused, and none of it is shown."""
+    try:
+        return dsn.checked(value)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+@contextmanager
+def asking_database(service: str | None, exit_code: int) -> Iterator[None]:
+    """What the database of a service (None: of any) does not give ends the command with a line: the setting, why, the
+    way out.
+    """
+    import asyncpg  # by those that come to a database only: it takes its time
+
+    from shared.db import NotConnected
+
+    try:
+        yield
+    except NotConnected as error:
+        said = str(error)
+    except asyncpg.UndefinedTableError as error:
+        said = (
+            f"{error}: this is not the database of {service or 'a service'}, or it lacks what `lapak migrate` applies."
+        )
+    except (ConnectionError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        said = f"the database broke off: {type(error).__name__}: {error}. Look whether it is up, and try again."
+    else:
+        return
+    typer.echo(f"{f'{service}: ' if service else ''}LAPAK_DATABASE: {said}", err=True)
+    raise typer.Exit(exit_code)

@@ -1,7 +1,10 @@
 """PostgreSQL: the pool, transactions that wake the relay, and forward-only migrations."""
 
 import asyncio
+import errno
 import hashlib
+import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,12 +14,14 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 from pydantic_core import from_json, to_json
 
+from shared import dsn as addresses
 from shared.failpoints import failpoint
 
 __all__ = [
     "Connection",
     "Database",
     "MigrationError",
+    "NotConnected",
     "migrate",
     "migration_files",
     "open_database",
@@ -41,6 +46,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 class MigrationError(RuntimeError):
     """A migration cannot be applied: a merged file was edited, a number is missing, or the SQL failed."""
+
+
+class NotConnected(RuntimeError):
+    """A database does not let us in, or is not to be had: where it was looked for, what was said there, the way out."""
 
 
 class Database:
@@ -93,9 +102,19 @@ async def _keep(_: object) -> None:
     """
 
 
-async def open_database(dsn: str, *, size: int = 10, name: str = "lapak", wait_seconds: float = 0) -> Database:
-    """Open the pool of a service. With `wait_seconds` a server that is still starting is waited for."""
+async def open_database(
+    dsn: str,
+    *,
+    size: int = 10,
+    name: str = "lapak",
+    wait_seconds: float = 0,
+    on_wait: Callable[[str], None] = lambda _: None,
+) -> Database:
+    """Open the pool of a service. With `wait_seconds` a server that is still starting is waited for; `on_wait` gets a
+    line for people. Raises `NotConnected`.
+    """
     pool = await _patiently(
+        dsn,
         lambda: asyncpg.create_pool(
             dsn,
             min_size=1,
@@ -113,20 +132,56 @@ async def open_database(dsn: str, *, size: int = 10, name: str = "lapak", wait_s
             },
         ),
         wait_seconds,
+        on_wait,
     )
     return Database(pool)
 
 
-async def _patiently(connect: Callable[[], Awaitable[T]], wait_seconds: float) -> T:
-    """Connect; a server that is still starting is tried again for so long."""
+async def _patiently(
+    dsn: str, connect: Callable[[], Awaitable[T]], wait_seconds: float, on_wait: Callable[[str], None]
+) -> T:
+    """Connect; a server that is still starting is tried again for so long. Raises `NotConnected`."""
+    try:
+        addresses.checked(dsn)
+    except ValueError as error:
+        raise NotConnected(f"the database's address {error}") from None
     deadline = asyncio.get_running_loop().time() + wait_seconds
+    waits = False
     while True:
         try:
             return await connect()
-        except (OSError, asyncpg.CannotConnectNowError):
-            if asyncio.get_running_loop().time() >= deadline:
-                raise
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            why = f"the database {addresses.shown(dsn)} {_why(error)}"
+            away = isinstance(error, OSError | asyncpg.CannotConnectNowError)
+            if not away or asyncio.get_running_loop().time() >= deadline:
+                raise NotConnected(why) from error
+            if not waits:
+                on_wait(f"{why} It is waited for, up to {wait_seconds:.0f} s.")
+                waits = True
             await asyncio.sleep(0.25)
+
+
+def _why(error: OSError | asyncpg.PostgresError | asyncpg.InterfaceError) -> str:
+    """What was refused and what to do, after the words `the database NAME at HOST`."""
+    if isinstance(error, asyncpg.InvalidAuthorizationSpecificationError):
+        return f"does not let us in: {error}. Correct the user, or its password."
+    if isinstance(error, asyncpg.InvalidCatalogNameError):
+        return f"is not there: {error}. Correct its name, or create it."
+    if isinstance(error, asyncpg.InsufficientPrivilegeError):
+        return f"does not let us in: {error}. Let its owner grant CONNECT to this user, or correct user and name."
+    if isinstance(error, asyncpg.TooManyConnectionsError):
+        return f"has no connection left: {error}. Raise its max_connections, or lower LAPAK_POOL_SIZE of the services."
+    if isinstance(error, socket.gaierror):
+        return "cannot be looked for: no machine is known by this name. Correct the host."
+    if isinstance(error, OSError):
+        said = "no answer in time" if isinstance(error, TimeoutError) else _reason(error)
+        return f"does not answer: {said}. Start it, or correct host and port."
+    return f"does not let us in: {error}. Correct its address, or start it."
+
+
+def _reason(error: OSError) -> str:
+    """The bare reason: asyncio wraps it into a text about sockets."""
+    return os.strerror(error.errno) if error.errno is not None and error.errno in errno.errorcode else str(error)
 
 
 def migration_files(service: str, root: Path = ROOT) -> list[tuple[str, Path]]:
@@ -176,10 +231,14 @@ async def migrate(
     A server that is still starting is waited for `wait_seconds`. Older processes serve meanwhile: a migration whose
     tables are in use lets them go on and tries again for `tries_seconds`; `on_wait` gets a line for people.
 
-    Returns the names applied. Raises `MigrationError`; what was applied before the failing file stays.
+    Returns the names applied. Raises `NotConnected`, and `MigrationError`: what was applied before the failing file
+    stays.
     """
     conn = await _patiently(
-        lambda: asyncpg.connect(dsn, server_settings={"application_name": f"lapak-migrate-{service}"}), wait_seconds
+        dsn,
+        lambda: asyncpg.connect(dsn, server_settings={"application_name": f"lapak-migrate-{service}"}),
+        wait_seconds,
+        on_wait,
     )
     try:
         await conn.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)

@@ -15,11 +15,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from shared.command_doors import asking_database
+from shared.command_doors import database as check_dsn
+
 if TYPE_CHECKING:  # the mechanisms are imported when a command runs, so that `lapak --help` is quick
     from shared.crypto import Sealer
     from shared.db import Connection
 
 __all__ = ["app"]
+
+EXIT_NOT_DONE = 1
 
 T = TypeVar("T")
 
@@ -31,7 +36,10 @@ app = typer.Typer(
 )
 console = Console(highlight=False)
 
-Dsn = Annotated[str, typer.Option("--database", envvar="LAPAK_DATABASE", help="DSN of the service's database.")]
+Dsn = Annotated[
+    str,
+    typer.Option("--database", envvar="LAPAK_DATABASE", help="DSN of the service's database.", callback=check_dsn),
+]
 Keys = Annotated[
     str, typer.Option("--secret-keys", envvar="LAPAK_SECRET_KEYS", help="The service's secret keys, JSON.")
 ]
@@ -44,8 +52,6 @@ def _me() -> str:
 
 
 def _with_database(dsn: str, work: Callable[["Connection"], Awaitable[T]]) -> T:
-    import asyncpg
-
     from shared.db import open_database
     from shared.errors import Refused
 
@@ -58,13 +64,11 @@ def _with_database(dsn: str, work: Callable[["Connection"], Awaitable[T]]) -> T:
             await database.pool.close()
 
     try:
-        return asyncio.run(run())
+        with asking_database(None, EXIT_NOT_DONE):
+            return asyncio.run(run())
     except Refused as refused:
-        console.print(refused.message, markup=False)
-        raise typer.Exit(1) from refused
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        console.print(f"the database does not answer: {error}", markup=False)
-        raise typer.Exit(1) from error
+        typer.echo(refused.message, err=True)
+        raise typer.Exit(EXIT_NOT_DONE) from refused
 
 
 @app.command("list")

@@ -111,37 +111,48 @@ class Service:
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[Platform]:
-        """Start everything, and on leaving: take no more, end what is in flight, empty the outbox."""
+        """Start everything, and on leaving: take no more, end what is in flight, empty the outbox.
+
+        Raises `NotConnected`, `MigrationError` or `StartRefused` where the database is not what it needs.
+        """
+        telemetry.configure(self.name, self.settings)
+        async with self._opened() as platform:
+            try:
+                async with self._parts(platform) as running:
+                    self._running = running
+                    logger.info("service.started", service=self.name)
+                    yield platform
+            finally:
+                self._running = None
+                logger.info("service.stopped", service=self.name)
+
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[Platform]:
+        """The service's database, let in, up to date, and fit for its settings."""
         settings = self.settings
-        telemetry.configure(self.name, settings)
         database = await open_database(
             settings.database,
             size=settings.pool_size,
             name=f"lapak-{self.name}",
             wait_seconds=DATABASE_WAIT_SECONDS,
+            on_wait=lambda why: logger.warning("database.awaited", service=self.name, why=why),
         )
         try:
             async with database.read() as conn:
                 pending = await pending_migrations(conn, self.name)
             if pending:
                 raise MigrationError(f"the database lacks {', '.join(pending)}; run `lapak migrate {self.name}` first")
-            async with self._parts(database) as running:
-                self._running = running
-                logger.info("service.started", service=self.name)
-                yield running.platform
+            platform = Platform(self.name, settings, database, Clock(settings.clock_file), Sealer(settings.secret_keys))
+            for check in self._checks:
+                await check(platform)
+            yield platform
         finally:
-            self._running = None
             await database.pool.close()
-            logger.info("service.stopped", service=self.name)
 
     @asynccontextmanager
-    async def _parts(self, database: Database) -> AsyncIterator[Running]:
-        settings = self.settings
+    async def _parts(self, platform: Platform) -> AsyncIterator[Running]:
+        settings, database, clock, sealer = platform.settings, platform.database, platform.clock, platform.sealer
         stopping, outbox_closed = asyncio.Event(), asyncio.Event()
-        clock, sealer = Clock(settings.clock_file), Sealer(settings.secret_keys)
-        platform = Platform(self.name, settings, database, clock, sealer)
-        for check in self._checks:
-            await check(platform)
         consumers = [Consumer(self.name, sub, database, clock, sealer, stopping) for sub in self._subscriptions]
         relay = Relay(self.name, database, settings.database, settings.kafka, outbox_closed)
         stream = Stream(self.name, settings, database, consumers, stopping)
@@ -203,7 +214,11 @@ class Service:
         return parts
 
     def serve(self) -> None:
-        """Serve until SIGTERM or SIGINT, then drain. Blocks."""
+        """Serve until SIGTERM or SIGINT, then drain. Blocks.
+
+        Raises `NotConnected`, `MigrationError` or `StartRefused` where the database is not what it needs: it is looked
+        at first, for of what fails while it starts, uvicorn makes a traceback.
+        """
         config = uvicorn.Config(
             self.app(),
             host=self.settings.http_host,
@@ -219,10 +234,16 @@ class Service:
         # uvicorn drains on a signal and then raises it again: a drained service has ended well, so that is exit code 0
         for stop in (signal.SIGTERM, signal.SIGINT):
             signal.signal(stop, _end_well)
+        asyncio.run(self._look())
         spare_the_collector()
         server.run()
         if not server.started:
             raise SystemExit(3)
+
+    async def _look(self) -> None:
+        telemetry.configure_logs(self.settings.log_level)
+        async with self._opened():
+            pass
 
 
 def spare_the_collector() -> None:

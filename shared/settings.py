@@ -12,6 +12,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, Va
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from shared import dsn
+
 __all__ = ["EXIT_WRONG_SETTINGS", "SecretKeys", "ServiceSettings", "complaints", "load"]
 
 EXIT_WRONG_SETTINGS = 2
@@ -115,10 +117,7 @@ class ServiceSettings(BaseSettings):
     @field_validator("database")
     @classmethod
     def _check_database(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("postgresql", "postgres") or not parts.path.strip("/"):
-            raise ValueError("must look like postgresql://user:password@host:port/database")
-        return value
+        return dsn.checked(value)
 
     @field_validator("kafka")
     @classmethod

@@ -39,6 +39,7 @@ __all__ = [
     "OUTBOX_DEPTH",
     "RELAY_LEADER",
     "configure",
+    "configure_logs",
     "continued",
     "current_trace_id",
     "current_traceparent",
@@ -205,7 +206,8 @@ class _Seldom(logging.Filter):
         return True
 
 
-def _configure_logs(level: str) -> None:
+def configure_logs(level: str) -> None:
+    """Have this process log JSON lines to stdout, those of this level and above; may be called again."""
     structlog.configure(
         # our own lines do not go through `logging`, which takes three times as long
         processors=[_only_from_the_level_up, *_ENRICH, *_RENDER],
@@ -256,7 +258,7 @@ _process = _Process()
 def configure(service: str, settings: ServiceSettings, *, spans: SpanProcessor | None = None) -> None:
     """Set up logs and traces of this process. `spans` receives the spans instead of the collector (tests)."""
     _process.service = service
-    _configure_logs(settings.log_level)
+    configure_logs(settings.log_level)
     _process.sampler = ParentBased(TraceIdRatioBased(settings.trace_sample))
     _process.tracer = None
     if spans is None and settings.otlp_endpoint is not None:

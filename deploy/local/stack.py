@@ -33,6 +33,7 @@ from deploy.local.processes import HOST, ProcessRecord, StackError
 from deploy.local.state import REPOSITORY, StackState, edit, locked, read, state_dir, var_dir, write_private
 from deploy.local.waiting import run_blocking
 from services import SERVICES
+from shared import dsn as addresses
 from shared.kafka import TOPICS, TopicSpec, ensure_topics
 
 __all__ = [
@@ -254,12 +255,14 @@ def _given_prefix(name: str) -> str:
 def _checked_given(given: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     try:
         return run_blocking(work)
-    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         where = urlsplit(given).hostname or "?"
         raise StackError(
             f"LAPAK_POSTGRES points at {where}, which does not let us in: {error}. "
             "Correct it, or unset it to start a server here."
         ) from error
+    except ValueError:  # its text may show a piece of the password
+        raise StackError(f"LAPAK_POSTGRES must look like {addresses.FORM}; {addresses.CODES}.") from None
 
 
 async def _drop_databases(dsn: str, prefix: str) -> None:

@@ -1,6 +1,7 @@
 """A service as operators see it: a process that starts, says what is wrong, traces, drains, and outlives the broker."""
 
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import asyncpg
@@ -25,6 +27,13 @@ from tests.conftest import environment, repository_root
 from tests.integration.backbone import until
 
 TOPIC = "lapak.vendor.events.v1"
+HASTY = """
+import services.cli, shared.service
+services.cli.DATABASE_WAIT_SECONDS = shared.service.DATABASE_WAIT_SECONDS = 0.3
+from tests.integration.commands import main
+main()
+"""
+"""Commands in a process that waits no longer for its database."""
 
 
 @dataclass
@@ -127,16 +136,58 @@ def test_wrong_settings_are_named_one_line_each_and_the_exit_code_is_2(issuer: L
     }
 
 
-async def test_a_service_without_its_migrations_does_not_start_and_says_what_to_run(
+async def _said(env: dict[str, str], *command: str) -> tuple[int, list[str]]:
+    """Exit code and lines of a command of the vendor service."""
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-m", "services.cli", *command],
+        env={**os.environ, **env}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return done.returncode, (done.stdout + done.stderr).splitlines()
+
+
+async def test_a_service_without_its_migrations_does_not_start_and_says_in_a_line_what_to_run(
     issuer: LocalIssuer, database: str, broker: str
 ) -> None:
-    env = {**os.environ, **environment(issuer, database, kafka=broker, port=stack.free_port())}
+    env = environment(issuer, database, kafka=broker, port=stack.free_port())
+    code, (line,) = await _said(env, "run", "vendor")
+    assert code == 3
+    assert "the database lacks shared/0001_mechanisms.sql, " in line
+    assert "lapak migrate vendor" in line
+
+
+@pytest.mark.parametrize(
+    ("wrong", "refused"),
+    [
+        ({"password": "geheim-4711"}, ["does not let us in", 'failed for user "', "Correct the user, or its password"]),
+        ({"user": "nobody-here"}, ["does not let us in", 'failed for user "nobody-here"', "Correct the user"]),
+        ({"path": "/nowhere-here"}, ["the database nowhere-here at", "is not there", "Correct its name"]),
+        ({"host": "nowhere.invalid"}, ["at nowhere.invalid", "no machine is known by this name", "Correct the host"]),
+        ({"port": "1"}, ["does not answer", "Connection refused", "correct host and port"]),
+    ],
+)
+async def test_a_database_that_does_not_let_the_service_in_is_said_in_a_line_without_the_password(
+    issuer: LocalIssuer, database: str, wrong: dict[str, str], refused: list[str]
+) -> None:
+    parts = urlsplit(database)
+    given = {"user": parts.username, "password": parts.password, "host": parts.hostname, "port": parts.port} | wrong
+    dsn = parts._replace(
+        netloc="{user}:{password}@{host}:{port}".format(**given), path=wrong.get("path", parts.path)
+    ).geturl()
+    env = environment(issuer, dsn, port=stack.free_port())
+    commands = {("run", "vendor"): 3, ("run", "vendor", "--migrate"): 3, ("migrate", "vendor"): 1}
+    asked = "".join(json.dumps({"words": words, "env": env}) + "\n" for words in commands)
     done = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-m", "services.cli", "run", "vendor"],
-        env=env, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode != 0
-    assert "lapak migrate vendor" in done.stdout + done.stderr
+        subprocess.run, [sys.executable, "-c", HASTY], input=asked, capture_output=True, text=True, check=True
+    )
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [code for code, _, _ in answers] == list(commands.values())
+    for _, said, refusal in answers:
+        *waits, line = (said + refusal).splitlines()
+        assert line.startswith("vendor: LAPAK_DATABASE: the database ")
+        assert [words for words in refused if words not in line] == []
+        assert len(waits) <= 1, "while it waits it says so once"
+        assert all("It is waited for" in one for one in waits)
+        assert str(given["password"]) not in said + refusal
 
 
 async def test_a_trace_goes_from_the_request_through_the_outbox_to_the_event(

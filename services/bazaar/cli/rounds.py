@@ -10,6 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from services.bazaar.cli.files import EXIT_WRONG
+from shared.command_doors import asking_database
+from shared.command_doors import database as check_dsn
 from shared.command_files import EXIT_NOT_READ
 
 if TYPE_CHECKING:  # imported when a command runs, so that `lapak --help` is quick
@@ -27,7 +29,8 @@ def rounds() -> None:
 @app.command()
 def replay(
     database: Annotated[
-        str, typer.Option(envvar="LAPAK_DATABASE", help="DSN of the bazaar service's database.", show_envvar=True)
+        str,
+        typer.Option(envvar="LAPAK_DATABASE", help="DSN of the bazaar service's database.", callback=check_dsn),
     ],
     bazaar: Annotated[UUID | None, typer.Option(help="Only the rounds of this bazaar.")] = None,
 ) -> None:
@@ -39,7 +42,8 @@ def replay(
 
     Exit code: 0 every round is as published, 1 some are not, 2 the database cannot be read.
     """
-    replays = asyncio.run(_replay(database, bazaar))
+    with asking_database("bazaar", EXIT_NOT_READ):
+        replays = asyncio.run(_replay(database, bazaar))
     wrong = [one for one in replays if one.findings]
     if wrong:
         typer.echo(_table(wrong))
@@ -64,8 +68,6 @@ def _table(wrong: "list[Replay]") -> str:
 
 
 async def _replay(dsn: str, bazaar_id: UUID | None) -> "list[Replay]":
-    import asyncpg
-
     from services.bazaar.replaying import replay_round
     from services.bazaar.store import ceremonies
     from services.bazaar.store import rounds as store
@@ -73,22 +75,18 @@ async def _replay(dsn: str, bazaar_id: UUID | None) -> "list[Replay]":
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     replays = []
+    database = await open_database(dsn, size=1, name="lapak-rounds")
     try:
-        database = await open_database(dsn, size=1, name="lapak-rounds")
-        try:
-            async with database.read() as conn:
-                keys = await store.list_rounds(conn, bazaar_id)
-            with Progress(*columns, console=console) as progress:
-                task = progress.add_task("replaying rounds", total=len(keys))
-                for key in keys:
-                    async with database.read() as conn:
-                        found = await store.find_round(conn, *key)
-                        attempts = await ceremonies.find_ceremonies(conn, *key)
-                    replays.append(await asyncio.to_thread(replay_round, found, attempts))
-                    progress.advance(task)
-        finally:
-            await database.pool.close()
-    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        console.print(f"--database: cannot be read: {type(error).__name__}: {error}", markup=False, soft_wrap=True)
-        raise typer.Exit(EXIT_NOT_READ) from error
+        async with database.read() as conn:
+            keys = await store.list_rounds(conn, bazaar_id)
+        with Progress(*columns, console=console) as progress:
+            task = progress.add_task("replaying rounds", total=len(keys))
+            for key in keys:
+                async with database.read() as conn:
+                    found = await store.find_round(conn, *key)
+                    attempts = await ceremonies.find_ceremonies(conn, *key)
+                replays.append(await asyncio.to_thread(replay_round, found, attempts))
+                progress.advance(task)
+    finally:
+        await database.pool.close()
     return replays

@@ -9,6 +9,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from shared.command_doors import asking_database
+from shared.command_doors import database as check_dsn
+
 if TYPE_CHECKING:  # imported when a command runs, so that `lapak --help` is quick
     from services.vendor.store.audit import Broken, Head
 
@@ -31,7 +34,8 @@ def audit() -> None:
 @app.command()
 def verify(
     database: Annotated[
-        str, typer.Option(envvar="LAPAK_DATABASE", help="DSN of the vendor service's database.", show_envvar=True)
+        str,
+        typer.Option(envvar="LAPAK_DATABASE", help="DSN of the vendor service's database.", callback=check_dsn),
     ],
     expect: Annotated[
         str | None, typer.Option(metavar="COUNT:HASH", help="A head that was written down before; proves the tail too.")
@@ -52,27 +56,23 @@ def verify(
         if found is None:
             raise _ended(EXIT_NOT_VERIFIED, "--expect: write the head as it was printed, COUNT:HASH")
         expected = Head(int(found[1]), bytes.fromhex(found[2]))
-    outcome = asyncio.run(_walk(database, expected))
+    with asking_database("vendor", EXIT_NOT_VERIFIED):
+        outcome = asyncio.run(_walk(database, expected))
     if isinstance(outcome, Broken):
         raise _ended(EXIT_BROKEN, f"row {outcome.seq} {outcome.why}")
     typer.echo(f"{outcome.rows}:{outcome.hash.hex()}")
 
 
 async def _walk(dsn: str, expected: "Head | None") -> "Head | Broken":
-    import asyncpg
-
     from services.vendor.store.audit import count_entries, verify_chain
     from shared.db import open_database
 
+    database = await open_database(dsn, size=1, name="lapak-audit")
     try:
-        database = await open_database(dsn, size=1, name="lapak-audit")
-        try:
-            async with database.read() as conn:
-                return await _shown(verify_chain(conn, expected), await count_entries(conn))
-        finally:
-            await database.pool.close()
-    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise _ended(EXIT_NOT_VERIFIED, f"--database: cannot be read: {type(error).__name__}: {error}") from error
+        async with database.read() as conn:
+            return await _shown(verify_chain(conn, expected), await count_entries(conn))
+    finally:
+        await database.pool.close()
 
 
 async def _shown(steps: "AsyncIterator[Head | Broken]", rows: int) -> "Head | Broken":
