@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notify.domain.figures import BOUNDS_SECONDS, FiguresRefused, dimensions, percentile, rates
+from services.notify.domain.figures import BOUNDS_SECONDS, FiguresRefused, dimensions, not_told, percentile, rates
 from services.notify.domain.resends import ResendRefused, deadline_of, require_resendable
 from services.notify.domain.subscribers import RETRY_SECONDS, AddressRefused, check_url, is_public, retry_seconds
 
@@ -36,11 +36,18 @@ def test_a_percentile_lies_in_the_bucket_of_the_true_one(durations: list[float],
 
 def test_of_nothing_there_is_no_percentile_and_no_rate() -> None:
     assert percentile([0] * 16, 0.5) is None
-    assert rates({"rejected": 3}) == {}
-    assert rates({"accepted": 1, "delivered": 2, "read": 1, "failed": 1, "rejected": 9}) == {
+    assert rates({"rejected": 3}, {}) == {}
+    assert rates({"accepted": 1, "delivered": 2, "read": 1, "failed": 1, "rejected": 9}, {}) == {
         "delivered": 0.6,
         "failed": 0.2,
     }
+
+
+def test_of_e_mails_nobody_says_what_was_delivered_so_no_share_is_told_of_them() -> None:
+    mails = {"accepted": 96, "failed": 4, "rejected": 7}
+    assert (rates(mails, mails), not_told(mails)) == ({"failed": 0.04}, 96)
+    both = {"accepted": 98, "failed": 4, "rejected": 7, "delivered": 5, "read": 1}
+    assert (rates(both, mails), not_told(mails)) == ({"delivered": 0.75, "failed": 4 / 108}, 96)
 
 
 def test_dimensions_are_read_and_wrong_ones_refused_without_repeating_them() -> None:

@@ -211,7 +211,10 @@ class FigureRow(BaseModel):
     by: dict[str, date | int | str | None]
     n: int
     outcomes: dict[str, int]
-    rates: dict[str, float] = Field(description="Of what was accepted, the share reported as delivered, as failed")
+    not_told: int = Field(description="E-mails that a mail server took and did not return: none says that it arrived")
+    rates: dict[str, float] = Field(
+        description="Of what was accepted, the share reported as delivered (not of e-mails: none is told), as failed"
+    )
     timed: int = Field(description="How many of them have a duration")
     mean_seconds: float | None
     p50_seconds: float | None = Field(description="From a histogram: right within a bucket")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 
 from services.notify.api.answers import ChecksumAnswer, FigureRow, FiguresAnswer, LatencyAnswer, StatsAnswer
-from services.notify.domain.figures import Dimension, FiguresRefused, dimensions, percentile, rates
+from services.notify.domain.figures import Dimension, FiguresRefused, dimensions, not_told, percentile, rates
 from services.notify.domain.keys import Mode
 from services.notify.store import figures, lookups
 from services.notify.store.figures import Group
@@ -66,7 +66,8 @@ async def show_figures(
 ) -> FiguresAnswer:
     """Counts by outcome, how long it took, parts of text messages and money, for any days ever: what is settled, each
     once. Of an attempt: seconds from the call to the receipt `delivered`; of a message: from its cause to acceptance.
-    Parts and money belong to attempts. Mail servers report no delivery: of e-mails taken none is `delivered`.
+    Parts and money belong to attempts. Mail servers report what comes back and no delivery: e-mails that they took are
+    `not_told`, and in no share of what was delivered.
     """
     edge.caller.require("operator", "officer")
     wanted = dimensions(by)
@@ -91,7 +92,10 @@ def _rows(by: tuple[Dimension, ...], groups: list[Group]) -> list[FigureRow]:
         together.setdefault(one.values, []).append(one)
     rows = []
     for values, members in together.items():
-        outcomes = Counter({one.outcome: one.tally.n for one in members})
+        outcomes, unreported = Counter[str](), Counter[str]()
+        for one in members:
+            outcomes[one.outcome] += one.tally.n
+            unreported[one.outcome] += one.tally.n if one.unreported else 0
         histogram = [sum(counts) for counts in zip(*(one.tally.histogram for one in members), strict=True)]
         timed = sum(one.tally.timed for one in members)
         rows.append(
@@ -99,7 +103,8 @@ def _rows(by: tuple[Dimension, ...], groups: list[Group]) -> list[FigureRow]:
                 by=dict(zip(by, values, strict=True)),
                 n=outcomes.total(),
                 outcomes=outcomes,
-                rates=rates(outcomes),
+                not_told=not_told(unreported),
+                rates=rates(outcomes, unreported),
                 timed=timed,
                 mean_seconds=sum(one.tally.seconds for one in members) / timed if timed else None,
                 p50_seconds=percentile(histogram, 0.5),

@@ -224,7 +224,8 @@ def figures(
 ) -> None:
     """How many, what became of them, how long it took (seconds); of attempts also their SMS parts and what they cost.
 
-    delivered_rate: of those that a provider took, the share reported as delivered. Mail servers report none.
+    delivered_rate: of those that a provider took, the share reported as delivered. Mail servers report none: what they
+    took and did not return is not_told, and in no delivered_rate.
     """
     with asking(url, token) as office:
         query = {"from": first, "to": last, "by": by, "about": about, "mode": mode}
@@ -235,9 +236,11 @@ def figures(
     rows = []
     for one in found["items"]:
         rupiah = one["cost_millirupiah"] / 1000
-        rows.append({**one["by"], **one, "rupiah": rupiah, **{f"{k}_rate": v for k, v in one["rates"].items()}})
+        unknown = {"delivered_rate": "not told"} if one["not_told"] else {}
+        rated = {f"{name}_rate": share for name, share in one["rates"].items()}
+        rows.append({**one["by"], **one, "rupiah": rupiah, **unknown, **rated})
     columns = [*by.replace(" ", "").split(",")] if by else []
-    columns += ["n", "outcomes", "delivered_rate", "p50_seconds", "p95_seconds", "p99_seconds"]
+    columns += ["n", "outcomes", "not_told", "delivered_rate", "p50_seconds", "p95_seconds", "p99_seconds"]
     if found["about"] == "attempt":
         columns += ["segments", "rupiah"]
     say(f"{found['first']} to {found['last']}, {found['about']}s, {found['mode']}")

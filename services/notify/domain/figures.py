@@ -17,6 +17,7 @@ __all__ = [
     "FiguresRefused",
     "Tally",
     "dimensions",
+    "not_told",
     "percentile",
     "rates",
 ]
@@ -70,13 +71,27 @@ def dimensions(text: str) -> tuple[Dimension, ...]:
     return tuple(one for one in DIMENSIONS if one in names)
 
 
-def rates(outcomes: Mapping[str, int]) -> dict[str, float]:
-    """Of attempts that a provider took, the share that it reported as delivered, and as failed."""
-    taken = sum(outcomes.get(one, 0) for one in ("accepted", "sent", "delivered", "read", "failed"))
+def rates(outcomes: Mapping[str, int], unreported: Mapping[str, int]) -> dict[str, float]:
+    """Of attempts that a provider took, the share that it reported as delivered, and as failed; what cannot be known is
+    left out. `unreported`: those outcomes that came from providers that report no delivery, but bounces.
+    """
+    taken, silent = _taken(outcomes), _taken(unreported)
     if not taken:
         return {}
-    delivered = outcomes.get("delivered", 0) + outcomes.get("read", 0)
-    return {"delivered": delivered / taken, "failed": outcomes.get("failed", 0) / taken}
+    told = {"failed": outcomes.get("failed", 0) / taken}
+    if taken > silent:
+        delivered = sum(outcomes.get(one, 0) - unreported.get(one, 0) for one in ("delivered", "read"))
+        told["delivered"] = delivered / (taken - silent)
+    return told
+
+
+def not_told(unreported: Mapping[str, int]) -> int:
+    """How many were taken by a provider that reports no delivery, and did not come back: more is not known of them."""
+    return unreported.get("accepted", 0) + unreported.get("sent", 0)
+
+
+def _taken(outcomes: Mapping[str, int]) -> int:
+    return sum(outcomes.get(one, 0) for one in ("accepted", "sent", "delivered", "read", "failed"))
 
 
 class FiguresRefused(Refused):

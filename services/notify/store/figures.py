@@ -46,10 +46,13 @@ async def count_settled(conn: Connection, before: datetime, *, unknown_before: d
 
 
 class Group(NamedTuple):
-    """One group of what was asked for: its values, of its outcomes one, and the counts."""
+    """One group of what was asked for: its values, of its outcomes one, and the counts. `unreported`: of a channel on
+    which nobody says that a message has arrived.
+    """
 
     values: tuple[Any, ...]
     outcome: str
+    unreported: bool
     tally: Tally
 
 
@@ -65,6 +68,8 @@ async def find_figures(
         "CASE WHEN 'provider' = ANY($5) THEN provider END AS provider, "
         "CASE WHEN 'template' = ANY($5) THEN template END AS template, "
         "CASE WHEN 'lane' = ANY($5) THEN lane END AS lane, CASE WHEN 'code' = ANY($5) THEN code END AS code, outcome, "
+        # simulated mail servers, alone, report
+        "coalesce(channel = 'email', false) AND $2 <> 'test' AS unreported, "
         "sum(n)::bigint AS n, sum(timed)::bigint AS timed, sum(seconds) AS seconds, ARRAY["
         "sum(histogram[1]), sum(histogram[2]), sum(histogram[3]), sum(histogram[4]), sum(histogram[5]), "
         "sum(histogram[6]), sum(histogram[7]), sum(histogram[8]), sum(histogram[9]), sum(histogram[10]), "
@@ -87,7 +92,7 @@ async def find_figures(
         "CROSS JOIN LATERAL (SELECT * FROM figure_unit WHERE notification_id = n.id AND about = $1 OFFSET 0) AS u "
         "WHERE NOT n.counted AND n.settled_at IS NOT NULL "
         "AND u.mode = $2 AND u.day BETWEEN $3 AND $4 GROUP BY 1, 2, 3, 4, 5, 6, 7) AS f "
-        "GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 1, 2, 3, 4, 5, 6, 7 LIMIT $6",
+        "GROUP BY 1, 2, 3, 4, 5, 6, 7, 8 ORDER BY 1, 2, 3, 4, 5, 6, 7, 8 LIMIT $6",
         about,
         mode,
         first,
@@ -99,6 +104,7 @@ async def find_figures(
         Group(
             tuple(row[name] for name in by),
             row["outcome"],
+            row["unreported"],
             Tally(
                 row["n"],
                 row["timed"],
