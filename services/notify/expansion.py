@@ -61,7 +61,7 @@ class Expansion:
         if began < self._measure_at.get(broadcast_id, 0.0):
             return
         async with self._database.transaction() as conn:
-            await broadcasts.measure(conn, broadcast_id)
+            await broadcasts.measure(conn, broadcast_id, now=self._clock.now())
         took = time.monotonic() - began
         self._measure_at[broadcast_id] = began + max(MEASURE_SECONDS, took * MEASURE_SHARE)
 

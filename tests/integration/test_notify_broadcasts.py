@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
@@ -199,6 +200,9 @@ async def test_to_few_people_it_begins_at_once_and_each_is_told_once(bureau: Bur
     shown = await bureau.get(f"/broadcasts/{broadcast_id}")
     assert (shown["state"], shown["recipients"], shown["by_state"]) == ("completed", 3, {"sent": 3})
     assert shown["done"] == 3
+    moments = [shown[name] for name in ("drafted_at", "approved_at", "ended_at", "measured_at")]
+    moments += [one["at"] for one in shown["history"]]
+    assert {datetime.fromisoformat(one) for one in moments} == {bureau.desk.clock.now()}, "all by the service's clock"
     assert [one["act"] for one in shown["history"]] == ["draft", "submit", "complete"]
     assert [one["by"] for one in shown["history"]] == ["ani", "ani", None]
 

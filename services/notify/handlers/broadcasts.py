@@ -294,7 +294,7 @@ async def _complete(conn: Connection, one: Broadcast, now: datetime) -> None:
     failed = max(0, one.recipients - accepted - states.get("unknown", 0))
     moved = domain.complete(one, accepted=accepted, failed=failed, now=now)
     await _keep(conn, moved, "complete", TIME, None, now)
-    await measure(conn, one.broadcast_id)  # whoever looks at it later sees all of it
+    await measure(conn, one.broadcast_id, now=now)  # whoever looks at it later sees all of it
 
 
 async def _cancel(conn: Connection, broadcast_id: UUID, now: datetime) -> bool:
@@ -305,10 +305,12 @@ async def _cancel(conn: Connection, broadcast_id: UUID, now: datetime) -> bool:
     return len(ids) == CANCELLED_ROWS
 
 
-async def measure(conn: Connection, broadcast_id: UUID) -> None:
+async def measure(conn: Connection, broadcast_id: UUID, *, now: datetime) -> None:
     """Write how far a broadcast is, how fast it goes, and what it has cost."""
     before = await store.find_measured(conn, broadcast_id)
     states = await store.count_states(conn, broadcast_id)
     done = sum(states.get(state, 0) for state in ENDED)
-    per_minute = None if not before.seconds else max(0, done - before.done) / before.seconds * 60
-    await store.save_measured(conn, broadcast_id, done, per_minute)
+    seconds = 0.0 if before.at is None else (now - before.at).total_seconds()
+    # a development clock may have been put back
+    per_minute = max(0, done - before.done) / seconds * 60 if seconds > 0 else None
+    await store.save_measured(conn, broadcast_id, done, per_minute, now)

@@ -215,27 +215,25 @@ class Measured(NamedTuple):
 
     at: datetime | None
     done: int
-    seconds: float | None
 
 
 async def find_measured(conn: Connection, broadcast_id: UUID) -> Measured:
-    """The last measure of a broadcast, and how many seconds ago by the database's clock."""
-    row = await conn.fetchrow(
-        "SELECT measured_at, done, extract(epoch FROM statement_timestamp() - measured_at)::float8 AS seconds "
-        "FROM broadcast WHERE broadcast_id = $1",
-        broadcast_id,
-    )
+    """The last measure of a broadcast."""
+    row = await conn.fetchrow("SELECT measured_at, done FROM broadcast WHERE broadcast_id = $1", broadcast_id)
     assert row is not None
     return Measured(*row)
 
 
-async def save_measured(conn: Connection, broadcast_id: UUID, done: int, per_minute: float | None) -> None:
+async def save_measured(
+    conn: Connection, broadcast_id: UUID, done: int, per_minute: float | None, now: datetime
+) -> None:
     """Write how far it is, how fast, and what it has cost."""
     await conn.execute(
-        "UPDATE broadcast SET measured_at = statement_timestamp(), done = $2, per_minute = $3, "
+        "UPDATE broadcast SET measured_at = $4, done = $2, per_minute = $3, "
         "cost_millirupiah = coalesce((SELECT sum(a.cost_millirupiah) FROM notification AS n "
         "JOIN attempt AS a ON a.notification_id = n.id WHERE n.broadcast_id = $1), 0) WHERE broadcast_id = $1",
         broadcast_id,
         done,
         per_minute,
+        now,
     )
