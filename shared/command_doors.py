@@ -6,13 +6,14 @@ Addresses and tokens are looked at before anything is asked.
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 import typer
 
 from shared import dsn
 
-__all__ = ["address", "asking_database", "bearer", "database"]
+__all__ = ["address", "asking_database", "bearer", "database", "read_answer", "refusal"]
 
 BEARER = re.compile(r"[A-Za-z0-9\-._~+/]+=*", re.ASCII)
 """RFC 6750: of nothing else a header could be made."""
@@ -34,6 +35,32 @@ def address(url: str) -> str:
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise typer.BadParameter(f"{url} is no address like http://HOST:PORT or https://HOST")
     return url
+
+
+def read_answer(answer: httpx.Response, exit_code: int) -> Any:
+    """The JSON that a service answered, None of none. A refusal, or what none of ours answers, ends the command."""
+    if answer.is_success:
+        try:
+            return answer.json() if answer.content else None
+        except ValueError:
+            pass
+    typer.echo(refusal(answer), err=True)
+    raise typer.Exit(exit_code)
+
+
+def refusal(answer: httpx.Response) -> str:
+    """Why a service refused and the way out, in a line; below it each field at fault, its reason, its way out."""
+    try:
+        problem = answer.json()
+        lines = [f"Refused ({problem['code']}): {problem['detail']}"]
+        for fault in problem.get("errors", ()):
+            way_out = f"; {fault['fix']}" if fault.get("fix") else ""
+            lines.append(f"  {fault['field']}: {fault['reason']}{way_out}")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        url = answer.request.url
+        door = f"{url.scheme}://{url.netloc.decode()}"
+        return f"{door} answered {answer.status_code}, and not as our services do. Is it the right address, and up?"
+    return "\n".join(lines)
 
 
 def database(value: str) -> str:

@@ -113,6 +113,7 @@ async def test_what_cannot_be_done_is_said_and_leaves_no_file(served: Served, tm
         (["--state", "gone"], "state"),
         (["--reference", "S-1"], "--reveal"),
         (["--name", "..."], "search-invalid"),
+        (["--name", "..."], "name: holds no letter; give a word of the name, or more\n"),
     ]
     for arguments, reason in refused:
         code, said = await served.export(file, *arguments)

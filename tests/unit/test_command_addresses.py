@@ -1,15 +1,19 @@
-"""Commands that call a service look for it where the local stack starts it, and refuse what cannot lead there."""
+"""Commands that call a service look for it where the local stack starts it, refuse what cannot lead there, and say what
+it refused.
+"""
 
 import re
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from deploy.local.services import PREFERRED_PORTS
 from services.cli import app
+from shared.command_doors import read_answer
 from shared.dsn import checked, shown
 
 ADDRESS = re.compile(r"LAPAK_([A-Z]+)_URL")
@@ -116,3 +120,45 @@ def test_a_database_that_is_no_address_is_said_so(command: tuple[str, ...], wron
 )
 def test_an_address_of_a_database_is_taken_as_it_is_and_shown_without_its_password(dsn: str, where: str) -> None:
     assert (checked(dsn), shown(dsn)) == (dsn, where)
+
+
+def answered(status: int, content: bytes) -> httpx.Response:
+    request = httpx.Request("GET", "http://127.0.0.1:8104/v1/notifications?reference=case-1")
+    return httpx.Response(status, content=content, request=request)
+
+
+PROBLEM = b"""{"code": "invalid", "detail": "These fields are wrong.", "errors": [
+    {"field": "name", "reason": "has no letters", "fix": "write a word of it"},
+    {"field": "day", "reason": "is required"}]}
+"""
+NONE_OF_OURS = "http://127.0.0.1:8104 answered {}, and not as our services do. Is it the right address, and up?\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "said"),
+    [
+        (
+            422,
+            PROBLEM,
+            "Refused (invalid): These fields are wrong.\n"
+            "  name: has no letters; write a word of it\n  day: is required\n",
+        ),
+        (404, b'{"code": "not-found", "detail": "Nobody."}', "Refused (not-found): Nobody.\n"),
+        (502, b"<html>Bad Gateway</html>", NONE_OF_OURS.format(502)),
+        (404, b'{"detail": "Not Found"}', NONE_OF_OURS.format(404)),
+        (400, b"[]", NONE_OF_OURS.format(400)),
+        (200, b"<html>Mails</html>", NONE_OF_OURS.format(200)),
+        (500, b"\xff", NONE_OF_OURS.format(500)),
+    ],
+)
+def test_what_was_refused_is_said_with_each_field_its_reason_and_its_way_out(
+    status: int, content: bytes, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(typer.Exit) as ended:
+        read_answer(answered(status, content), 7)
+    assert (ended.value.exit_code, *capsys.readouterr()) == (7, "", said)
+
+
+def test_an_answer_is_read() -> None:
+    assert read_answer(answered(200, b'{"a": 1}'), 7) == {"a": 1}
+    assert read_answer(answered(204, b""), 7) is None

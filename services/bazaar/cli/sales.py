@@ -1,7 +1,6 @@
 """`lapak sales import`: take a marketplace's sales file, over HTTP."""
 
 import hashlib
-import json
 import shutil
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +10,7 @@ import httpx
 import typer
 from rich.console import Console
 
-from shared.command_doors import address, bearer
+from shared.command_doors import address, bearer, read_answer
 
 __all__ = ["app"]
 
@@ -52,7 +51,7 @@ def import_file(
     query: dict[str, Any] = {"marketplace": marketplace, "dry_run": dry_run}
     if shop is not None:
         query["shop"] = shop
-    report = _read(_send(url, token, bazaar, file.name, content, query))
+    report = read_answer(_send(url, token, bazaar, file.name, content, query), EXIT_NOT_DONE)
     verb = "would be" if report["dry_run"] else "were"
     _say(
         f"{report['lines']} lines: {report['added']} {verb} added, {report['changed']} {verb} changed, "
@@ -81,18 +80,6 @@ def _send(url: str, token: str, bazaar: UUID, name: str, content: bytes, query: 
     except httpx.TransportError as error:
         said = f"{url} does not answer ({type(error).__name__}). Is it the address of the bazaar service, and up?"
         raise _ended(said) from error
-
-
-def _read(answer: httpx.Response) -> dict[str, Any]:
-    if answer.is_success:
-        report: dict[str, Any] = answer.json()
-        return report
-    try:
-        problem = answer.json()
-        said = f"Refused ({problem['code']}): {problem['detail']}"
-    except (json.JSONDecodeError, KeyError, TypeError):
-        said = f"The service answered {answer.status_code}."
-    raise _ended(said)
 
 
 def _write_rejected(file: Path, target: Path, content: bytes, marketplace: str, rejected: list[dict[str, Any]]) -> None:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from shared.clock import JAKARTA
-from shared.command_doors import address, bearer
+from shared.command_doors import address, bearer, read_answer
 
 __all__ = [
     "EXIT_CUT_OFF",
@@ -103,17 +103,7 @@ class Office:
         return found
 
     def _ask(self, method: str, path: str, **how: Any) -> Any:
-        answer = self._client.request(method, f"/v1{path}", **how)
-        if answer.is_success:
-            return answer.json() if answer.content else None
-        try:
-            problem = answer.json()
-            say(f"Refused ({problem['code']}): {problem['detail']}")
-            for error in problem.get("errors", []):
-                say(f"  {error['field']}: {error['reason']}")
-        except (json.JSONDecodeError, KeyError, TypeError, AttributeError):
-            say(f"The service answered {answer.status_code}.")
-        raise typer.Exit(EXIT_REFUSED)
+        return read_answer(self._client.request(method, f"/v1{path}", **how), EXIT_REFUSED)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import httpx
 import typer
 
 from services.notify.cli.asking import NOTIFY_URL, say
+from shared.command_doors import refusal
 
 __all__ = ["bounces"]
 
@@ -70,7 +71,7 @@ def bounces(
             if found is not None:
                 became[found] += 1
             else:
-                say(f"{name} was not taken: {_why(answer)}")
+                say(f"{name} was not taken: {refusal(answer)}")
                 failures.add(EX_DATAERR if answer.status_code in NOT_A_MAIL else EX_TEMPFAIL)
     if became:
         typer.echo(", ".join(f"{number} {what}" for what, number in sorted(became.items())))
@@ -88,10 +89,3 @@ def _read(name: str) -> bytes:
     while stdin.read(CHUNK_BYTES):
         pass
     return raw
-
-
-def _why(answer: httpx.Response) -> str:
-    try:
-        return str(answer.json()["detail"])
-    except (ValueError, KeyError, TypeError):
-        return f"the service answered {answer.status_code}"

@@ -1,6 +1,5 @@
 """`lapak visits import`: the visits of a sheet that was kept without a network, over HTTP."""
 
-import json
 import shutil
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +9,7 @@ import httpx
 import typer
 from rich.console import Console
 
-from shared.command_doors import address, bearer
+from shared.command_doors import address, bearer, read_answer
 
 __all__ = ["app"]
 
@@ -111,15 +110,8 @@ def _send(
     except httpx.TransportError as error:
         said = f"The connection broke ({type(error).__name__}). Give the same command again to go on."
         raise _ended(EXIT_CUT_OFF, said) from error
-    if answer.is_success:
-        report: dict[str, Any] = answer.json()
-        return report
-    try:
-        problem = answer.json()
-        said = f"Refused ({problem['code']}): {problem['detail']}"
-    except (json.JSONDecodeError, KeyError, TypeError):
-        said = f"The service answered {answer.status_code}."
-    raise _ended(EXIT_CUT_OFF if begun else EXIT_NOT_STARTED, said)
+    report: dict[str, Any] = read_answer(answer, EXIT_CUT_OFF if begun else EXIT_NOT_STARTED)
+    return report
 
 
 def _show(total: dict[str, int], rejected: list[dict[str, Any]], *, dry_run: bool) -> None:

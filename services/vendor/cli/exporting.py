@@ -1,6 +1,5 @@
 """`lapak vendors export`: write the vendors of an officer's area into a sheet, over HTTP."""
 
-import json
 import os
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from shared.command_doors import address, bearer
+from shared.command_doors import address, bearer, refusal
 
 __all__ = ["export_file"]
 
@@ -92,9 +91,9 @@ def _receive(client: httpx.Client, body: dict[str, Any], draft: Path) -> int:
     """Write the answer into a file as it comes; how many rows it has."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with client.stream("POST", "/v1/vendors/export.csv", json=body) as answer:
-        if not answer.is_success:
+        if ROWS_HEADER not in answer.headers:
             answer.read()
-            raise _ended(EXIT_NOT_STARTED, _refusal(answer))
+            raise _ended(EXIT_NOT_STARTED, refusal(answer))
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
         with os.fdopen(descriptor, "wb") as written, Progress(*columns, console=console) as progress:
             task = progress.add_task("writing rows", total=int(answer.headers[ROWS_HEADER]))
@@ -104,15 +103,6 @@ def _receive(client: httpx.Client, body: dict[str, Any], draft: Path) -> int:
                 lines += piece.count(b"\n")
                 progress.update(task, completed=max(0, lines - 1))
     return lines - 1
-
-
-def _refusal(answer: httpx.Response) -> str:
-    try:
-        problem = answer.json()
-        faults = "".join(f"\n  {fault['field']}: {fault['reason']}" for fault in problem.get("errors", ()))
-        return f"Refused ({problem['code']}): {problem['detail']}{faults}"
-    except (json.JSONDecodeError, KeyError, TypeError):
-        return f"The service answered {answer.status_code}."
 
 
 def _say(line: str) -> None:

@@ -1,7 +1,6 @@
 """`lapak vendors import`: register the people of a sheet, over HTTP."""
 
 import hashlib
-import json
 import shutil
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -13,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from shared.command_doors import address, bearer
+from shared.command_doors import address, bearer, read_answer
 
 __all__ = ["import_file"]
 
@@ -56,7 +55,7 @@ def import_file(
         except httpx.TransportError as error:
             said = f"The connection to {url} broke ({type(error).__name__}). Give the same command again to go on."
             raise _ended(EXIT_CUT_OFF, said) from error
-    report = _read(answer)
+    report = read_answer(answer, EXIT_NOT_STARTED)
     _show(report)
     if report["rejected"]:
         target = Path(f"{file}.rejected.csv")
@@ -98,7 +97,7 @@ def _unfinished_key(client: httpx.Client, content: str) -> str:
         answer = client.get(f"/v1/vendors/imports/{key}")
         if answer.status_code == 404:
             return key
-        if not _read(answer)["finished"]:
+        if not read_answer(answer, EXIT_NOT_STARTED)["finished"]:
             _say("This import was begun before and goes on where it stopped.")
             return key
         number += 1
@@ -125,19 +124,6 @@ def _send(client: httpx.Client, file: Path, key: str, total: int, *, dry_run: bo
         if answer.is_success:
             progress.update(task, completed=total)
         return answer
-
-
-def _read(answer: httpx.Response) -> dict[str, Any]:
-    """The answer's JSON; ends the command when it is a refusal."""
-    if answer.is_success:
-        report: dict[str, Any] = answer.json()
-        return report
-    try:
-        problem = answer.json()
-        said = f"Refused ({problem['code']}): {problem['detail']}"
-    except (json.JSONDecodeError, KeyError, TypeError):
-        said = f"The service answered {answer.status_code}."
-    raise _ended(EXIT_NOT_STARTED, said)
 
 
 def _show(report: dict[str, Any]) -> None:

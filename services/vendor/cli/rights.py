@@ -13,7 +13,7 @@ import httpx
 import typer
 from rich.console import Console
 
-from shared.command_doors import address, bearer
+from shared.command_doors import address, bearer, refusal
 
 __all__ = ["app"]
 
@@ -82,7 +82,7 @@ def export(
         for name, url in urls.items():
             params = {} if reason is None else {"reason": reason}
             try:
-                gathered[name] = _ask(client, f"{url}/v1/vendors/{vendor_id}/data", params).json()
+                gathered[name] = _json(_ask(client, f"{url}/v1/vendors/{vendor_id}/data", params))
                 _say(f"{name}: {len(gathered[name].get('sections', ()))} sections")
             except NotAnswered as error:
                 if name == "vendor" and error.refused:  # who may not ask the registry is not to ask the others either
@@ -155,6 +155,15 @@ def _text(whole: dict[str, Any]) -> bytes:
     return json.dumps(whole, ensure_ascii=False, indent=2).encode()
 
 
+def _json(answer: httpx.Response) -> dict[str, Any]:
+    """What a service answered; raises `NotAnswered` where it is none of ours."""
+    try:
+        found: dict[str, Any] = answer.json()
+    except ValueError:
+        raise NotAnswered(refusal(answer)) from None
+    return found
+
+
 def _ask(client: httpx.Client, url: str, params: dict[str, str]) -> httpx.Response:
     """The answer; raises `NotAnswered`."""
     try:
@@ -163,11 +172,7 @@ def _ask(client: httpx.Client, url: str, params: dict[str, str]) -> httpx.Respon
         raise NotAnswered(f"{url.partition('/v1/')[0]} does not answer ({type(error).__name__})") from error
     if answer.is_success:
         return answer
-    try:
-        problem = answer.json()
-        raise NotAnswered(f"refused ({problem['code']}): {problem['detail']}", refused=answer.status_code < 500)
-    except (json.JSONDecodeError, KeyError, TypeError):
-        raise NotAnswered(f"answered {answer.status_code}") from None
+    raise NotAnswered(refusal(answer), refused=answer.status_code < 500)
 
 
 def _say(line: str) -> None:
