@@ -176,12 +176,12 @@ LIMIT = {"group": "agency", "value": "a", "seats": 1}
         (
             "applicants/0/choices",
             [],
-            "applicants[0].choices: is empty; name at least one pool, or take it out",
+            "applicants[0].choices: is empty; name at least one, or take it out",
         ),
         (
             "applicants/0/choices/1",
             [],
-            "applicants[0].choices[1]: is empty; name at least one pool, or take it out",
+            "applicants[0].choices[1]: is empty; name at least one, or take it out",
         ),
         (
             "applicants/1/choices/0/1",

@@ -242,8 +242,34 @@ def test_the_command_names_what_was_altered(files: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"round": 1, "round": 1}', '{"round": "x"}', "\udcff"])
-def test_the_command_cannot_read_what_is_no_receipt(files: Path, text: str) -> None:
-    (files / "receipt.json").write_bytes(text.encode("utf-8", "surrogateescape"))
-    assert runner.invoke(app, ["receipt", str(files / "receipt.json")]).exit_code == 2
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "the receipt is not JSON"),
+        ("[]", "the document: must be an object, is []"),
+        ('{"round": 1, "round": 1}', "round: stands twice in its object; keep one"),
+        ('{"round": "x"}', "frozen_sha256: is missing; add it"),
+        (
+            '{"rond": 1}',
+            "rond: is not a field here; correct its spelling or take it out (fields here are bazaar_id, round,",
+        ),
+        ("\udcff", "the receipt is not UTF-8 text (byte 0); save it as UTF-8 JSON"),
+    ],
+)
+def test_the_command_names_what_is_wrong_with_what_is_no_receipt(files: Path, text: str, said: str) -> None:
+    file = files / "receipt.json"
+    file.write_bytes(text.encode("utf-8", "surrogateescape"))
+    ran = runner.invoke(app, ["receipt", str(file)])
+    assert ran.exit_code == 2
+    assert ran.stderr.startswith(f"{file} is no receipt, as GET /v1/applications/{{id}}/receipt gives it:\n")
+    assert said in ran.stderr
     assert runner.invoke(app, ["receipt", str(files / "nothing.json")]).exit_code == 2
+
+
+@pytest.mark.parametrize(("option", "what"), [("--problem", "problem"), ("--result", "result")])
+def test_the_command_names_the_file_that_is_not_what_it_should_be(files: Path, option: str, what: str) -> None:
+    ran = runner.invoke(app, ["receipt", str(files / "receipt.json"), option, str(files / "receipt.json")])
+    assert ran.exit_code == 2
+    assert ran.stderr.startswith(
+        f"{files / 'receipt.json'} is no {what}, as GET /v1/bazaars/{{id}}/rounds/{{n}}/{what}"
+    )

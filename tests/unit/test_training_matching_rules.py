@@ -331,6 +331,28 @@ def test_what_cannot_be_read_is_said_field_by_field(change: dict[str, object], s
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"{}", ["rule: is missing; add it", "mentors: is missing; add it", "vendors: is missing; add it"]),
+        (b"[]", ["the document: must be an object, is []"]),
+        (b"rule", ["the problem is not JSON: line 1 column 1: Expecting value"]),
+        (b"\xff", ["the problem is not UTF-8 text (byte 0); save it as UTF-8 JSON"]),
+        (b'{"rule": 1, "rule": 1, "mentors": [], "vendors": []}', ["rule: stands twice in its object; keep one"]),
+        (b'{"rule": 1, "mentors": [], "vendors": [{"id": "v1"}]}', ["vendors[0].kelurahan: is missing; add it"]),
+    ],
+)
+def test_of_a_file_that_is_no_problem_each_fault_is_said_with_the_way_out(data: bytes, said: list[str]) -> None:
+    with pytest.raises(Malformed) as caught:
+        read_problem(data)
+    assert list(caught.value.findings) == said
+
+
+def test_a_problem_with_a_byte_order_mark_is_read_as_without() -> None:
+    data = problem_to_json([], [])
+    assert read_problem(b"\xef\xbb\xbf" + data).vendors == read_problem(data).vendors
+
+
 def test_a_result_survives_being_written_and_read() -> None:
     problem = read_problem(large_problem(200, 8))
     result = solve(problem)

@@ -11,7 +11,6 @@ What it leaves open is settled in docs/decisions/0010-allocation.md, and for tho
 forecast mean. `cli.py` is `lapak allocate`.
 """
 
-from services.bazaar.allocation.malformed import Malformed
 from services.bazaar.allocation.problem import Problem, problem_sha256, read_problem
 from services.bazaar.allocation.result import (
     Ahead,
@@ -30,6 +29,7 @@ from services.bazaar.allocation.result import (
 )
 from services.bazaar.allocation.verifier import verify
 from services.bazaar.allocation.walk import solve
+from shared.malformed import Malformed
 
 __all__ = [
     "Ahead",

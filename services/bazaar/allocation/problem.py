@@ -18,7 +18,7 @@ from pydantic import ConfigDict, StrictInt, StrictStr, TypeAdapter, ValidationEr
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from services.bazaar.allocation.collector import collector_paused
-from services.bazaar.allocation.malformed import (
+from shared.malformed import (
     Malformed,
     explain,
     listing,

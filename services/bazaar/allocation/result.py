@@ -14,8 +14,8 @@ from annotated_types import Ge
 from pydantic import ConfigDict, Field, StrictInt, StrictStr, TypeAdapter, ValidationError
 
 from services.bazaar.allocation.collector import collector_paused
-from services.bazaar.allocation.malformed import explain, parse_json
 from services.bazaar.allocation.problem import canonical_json
+from shared.malformed import explain, parse_json
 
 _EXACT = ConfigDict(extra="forbid", strict=False)  # lists for tuples; the leaves are strict
 _Count = Annotated[StrictInt, Ge(0)]

@@ -1,15 +1,14 @@
 """`lapak receipt`: is what an applicant was given true?"""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from services.bazaar.allocation.malformed import Malformed
-from services.bazaar.cli.files import EXIT_WRONG, read_document
+from services.bazaar.cli.files import EXIT_WRONG, ROUND, of_file, read_document
 from services.bazaar.domain.receipts import Receipt, check_against_problem, check_against_result, check_receipt
-from shared.command_files import read_bytes, refuse
 
 
 def receipt(
@@ -31,17 +30,14 @@ def receipt(
     Exit code: 0 true, 1 something was altered (each difference is printed), 2 a file cannot be read.
     """
     console = Console(stderr=True)
-    found = read_document(file, Receipt, "receipt")
+    found = read_document(file, Receipt, "receipt", "GET /v1/applications/{id}/receipt")
     findings = check_receipt(found)
     if root is not None and root.strip().lower() != found.applicants_root:
         findings.append(f"applicants_root: is {found.applicants_root}, published was {root.strip()}")
-    try:
-        if problem is not None:
-            findings += check_against_problem(found, read_bytes(problem))
-        if result is not None:
-            findings += check_against_result(found, read_bytes(result))
-    except Malformed as error:
-        refuse(str(error))
+    if problem is not None:
+        findings += of_file(problem, partial(check_against_problem, found), "problem", f"{ROUND}/problem or /frozen")
+    if result is not None:
+        findings += of_file(result, partial(check_against_result, found), "result", f"{ROUND}/result")
     for finding in findings:
         typer.echo(finding)
     if findings:

@@ -1,16 +1,16 @@
 """`lapak seed`: draw a round's seed again from what its officials revealed, or make a secret for a ceremony."""
 
 import secrets
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from services.bazaar.allocation.malformed import Malformed
-from services.bazaar.cli.files import EXIT_WRONG, read_document
+from services.bazaar.cli.files import EXIT_WRONG, ROUND, of_file, read_document
 from services.bazaar.domain.ceremony import PublicCeremony, check_ceremony, check_seed_used, commitment_of
-from shared.command_files import read_bytes, refuse
+from shared.command_files import refuse
 
 SECRET_BYTES = 32
 
@@ -50,13 +50,10 @@ def seed(
         typer.echo(f"commitment  {commitment_of(secret)}")
         console.print("Hand in the commitment now. Show the secret to nobody until all have committed.", soft_wrap=True)
         return
-    page = read_document(file, PublicCeremony, "page of a ceremony")
+    page = read_document(file, PublicCeremony, "page of a ceremony", f"{ROUND}/ceremony")
     drawn, findings = check_ceremony(page)
     if problem is not None and drawn is not None:
-        try:
-            findings += check_seed_used(page, drawn, read_bytes(problem))
-        except Malformed as error:
-            refuse(f"{problem}: {error}")
+        findings += of_file(problem, partial(check_seed_used, page, drawn), "problem", f"{ROUND}/problem")
     for finding in findings:
         typer.echo(finding)
     if drawn is None:

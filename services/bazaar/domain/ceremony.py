@@ -31,11 +31,11 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictInt, StringConstraints, model_validator
 
 from services.bazaar.allocation import Malformed
-from services.bazaar.allocation.malformed import parse_json
 from services.bazaar.allocation.problem import canonical_json
 from services.bazaar.domain.bazaar import Bazaar, WrongMoment
 from services.bazaar.domain.values import Exact, Label
 from shared.errors import Refused
+from shared.malformed import parse_json
 
 OFFICIALS_MIN_DEFAULT = 3
 OFFICIALS_MAX = 12

@@ -15,8 +15,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StringConstraints
 
 from services.bazaar.allocation import Malformed
-from services.bazaar.allocation.malformed import parse_json
 from services.bazaar.allocation.problem import canonical_json
+from shared.malformed import parse_json
 
 HASH_BYTES = 32
 
@@ -146,14 +146,17 @@ def check_against_result(receipt: Receipt, result: bytes) -> list[str]:
     Raises `Malformed` when the file is no result.
     """
     document = _object(result, "result")
+    kinds = ("served", "waiting")
+    if absent := [kind for kind in kinds if not isinstance(document.get(kind), list)]:
+        raise Malformed([f"{kind}: is no list or missing; this is no result of a round" for kind in absent])
     findings = []
     if receipt.result_sha256 is not None and sha256(result).hexdigest() != receipt.result_sha256:
         findings.append("result_sha256: the file is not the result that was published")
     name = receipt.entry.get("id")
     found = [
         {kind: one}
-        for kind in ("served", "waiting")
-        for one in document.get(kind, [])
+        for kind in kinds
+        for one in document[kind]
         if isinstance(one, Mapping) and one.get("applicant") == name
     ]
     if len(found) != 1:

@@ -36,9 +36,10 @@ For any other matching, add the first over all vendors and use that seats never 
 verifier checks these inequalities and believes nothing else; how the solver came to them does not matter.
 """
 
-from services.training.matching.problem import Malformed, Mentor, Problem, Vendor, Weights, read_problem
+from services.training.matching.problem import Mentor, Problem, Vendor, Weights, read_problem
 from services.training.matching.result import Goals, Result, read_result, result_to_json
 from services.training.matching.verifier import verify
+from shared.malformed import Malformed
 
 __all__ = [
     "Goals",

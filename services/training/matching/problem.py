@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,27 +13,16 @@ from pydantic.dataclasses import dataclass as checked
 from pydantic_core import to_json
 
 from shared.events.values import AreaCode, KelurahanCode
+from shared.malformed import Malformed, explain, parse_json
 
 RULE: Literal[1] = 1
 LOAD_MAX = 100_000
 WEIGHT_MAX = 100
-FINDINGS_SHOWN_MAX = 20
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=80)]
 Count = Annotated[int, Field(ge=0, le=LOAD_MAX)]
 Weight = Annotated[int, Field(ge=0, le=WEIGHT_MAX)]
 STRICT = ConfigDict(extra="forbid", strict=True)
-
-
-class Malformed(ValueError):
-    """A problem or a result that cannot be read. `findings`: a sentence per fault, beginning with the field's path."""
-
-    def __init__(self, findings: Sequence[str]) -> None:
-        self.findings = tuple(findings)
-        shown = list(self.findings[:FINDINGS_SHOWN_MAX])
-        if len(self.findings) > len(shown):
-            shown.append(f"... and {len(self.findings) - len(shown)} more")
-        super().__init__("\n".join(shown))
 
 
 @checked(frozen=True, slots=True, config=STRICT)
@@ -130,20 +120,12 @@ def problem_to_json(mentors: Sequence[Mentor], vendors: Sequence[Vendor], weight
 
 
 def read_document(shape: TypeAdapter[Any], data: bytes, what: str) -> Any:
-    """JSON of this shape. Raises `Malformed`."""
+    """JSON of this shape. Raises `Malformed`, one sentence per faulty field."""
+    parse_json(data, what)
     try:
-        return shape.validate_json(data)
+        return shape.validate_json(data.removeprefix(BOM_UTF8))
     except ValidationError as error:
-        raise Malformed(
-            [f"{_path(found['loc']) or f'the {what}'}: {found['msg']}" for found in error.errors(include_url=False)]
-        ) from None
-
-
-def _path(loc: tuple[int | str, ...]) -> str:
-    text = ""
-    for part in loc:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
+        raise explain(error) from None
 
 
 def _repeated(where: str, ids: Sequence[str]) -> list[str]:

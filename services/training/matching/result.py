@@ -8,7 +8,8 @@ from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass as checked
 from pydantic_core import to_json
 
-from services.training.matching.problem import RULE, Malformed, read_document
+from services.training.matching.problem import RULE, read_document
+from shared.malformed import Malformed
 
 
 class Goals(NamedTuple):

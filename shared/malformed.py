@@ -1,4 +1,4 @@
-"""Input that does not fit: one sentence per fault, each beginning with the JSON path of the field."""
+"""JSON documents that do not fit: one sentence per fault, each beginning with the JSON path of the field."""
 
 import json
 import re
@@ -8,11 +8,12 @@ from pydantic import ValidationError
 
 FINDINGS_SHOWN_MAX = 20
 
+_NONE_KNOWN: Mapping[tuple[str, ...], Sequence[str]] = {}
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
 
 
 class Malformed(ValueError):
-    """A problem or a result that cannot be read. `findings`: a sentence per fault, in the order of the input."""
+    """A document that cannot be read. `findings`: a sentence per fault, in the order of the input."""
 
     def __init__(self, findings: Sequence[str]) -> None:
         self.findings = tuple(findings)
@@ -46,7 +47,7 @@ def listing(names: Sequence[str], count_max: int = 8) -> str:
     return ", ".join(names[:count_max]) + (" ..." if len(names) > count_max else "")
 
 
-def explain(error: ValidationError, fields: Mapping[tuple[str, ...], Sequence[str]]) -> Malformed:
+def explain(error: ValidationError, fields: Mapping[tuple[str, ...], Sequence[str]] = _NONE_KNOWN) -> Malformed:
     """Pydantic's findings as sentences. `fields`: the known fields of the object at a path without indexes."""
     findings = []
     for found in error.errors(include_url=False):
@@ -78,10 +79,10 @@ def _sentence(kind: str, value: object, context: Mapping[str, object], message: 
             return "is empty text; give it a name"
         case "list_type" | "tuple_type":
             return f"must be a list, is {quote(value)}"
-        case "dict_type" | "dataclass_type" | "dataclass_exact_type":
+        case "dict_type" | "dataclass_type" | "dataclass_exact_type" | "model_type":
             return f"must be an object, is {quote(value)}"
         case "too_short":
-            return "is empty; name at least one pool, or take it out"
+            return "is empty; name at least one, or take it out"
         case "literal_error":
             return f"must be {context['expected']}, is {quote(value)}"
         case _:
