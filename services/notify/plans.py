@@ -284,9 +284,17 @@ PLANS: Mapping[type[Event], Plan] = {
     bazaar.TicketIssued: Plan(
         "ticket-issued",
         Lane.PERSONAL,
-        ("application_id", "bazaar_name", "site_name", "booth", "days", "serial", "ticket"),
+        ("application_id", "bazaar_name", "site_name", "booth", "days", "serial", "ticket", "gate_closes_at"),
         topic="offers",
         must=True,
+    ),
+    bazaar.GateClosingChanged: Plan(
+        "gate-closing-changed",
+        Lane.OFFER,
+        ("application_id", "bazaar_name", "site_name", "booth", "closes_at_before", "closes_at"),
+        topic="offers",
+        must=True,
+        deadline=("closes_at",),
     ),
     bazaar.BoothDeclined: Plan(
         "booth-declined", Lane.PERSONAL, ("application_id", "bazaar_name", "site_id"), topic="offers"

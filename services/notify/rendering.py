@@ -20,6 +20,7 @@ import jinja2
 from services.notify import calendar_files
 from services.notify.domain.contents import Attachment, Content, Email, FreeText, Sms, WhatsAppTemplate
 from services.notify.domain.people import Contact
+from services.notify.domain.templates import parameters_of_event, plan_of
 from services.notify.forms import FormFault, WhatsAppForm, compiled, fill, one_line, whatsapp_form
 from services.notify.plans import TEMPLATES
 from services.notify.wording import LANGUAGES
@@ -174,7 +175,7 @@ def compose(
     if channel == "inbox":
         raise FormMissing(f"{template.name} {template.version}: the inbox shows the e-mail form")
     chosen = _language(template, language)
-    values = _values(params, name, notification_id, party)
+    values = _values(template, params, name, notification_id, party)
     answers = template.name.startswith("reply-")
     if channel == "sms" or answers:
         source = _source(template, chosen, "sms")
@@ -206,7 +207,7 @@ def render(
     the mentor or provider it tells of, while there is a card of it. Raises `TemplateFault`.
     """
     chosen = _language(template, language)
-    values = _values(params, name, notification_id, party)
+    values = _values(template, params, name, notification_id, party)
     values["stop_url"] = stop_url
     written = _filled(template, chosen, _source(template, chosen, "email"), values)
     subject, _, body = written.partition("\n")
@@ -251,8 +252,19 @@ def _source(template: Template, language: str, channel: Channel) -> str:
         raise FormMissing(f"{template.name} {template.version} ({language}): has no form for {channel}") from None
 
 
-def _values(params: Mapping[str, Any], name: str, notification_id: UUID, party: Contact | None) -> dict[str, Any]:
+@cache
+def _optional(template: str) -> Mapping[str, None]:
+    """What an event need not say: a message that an earlier release planned, which did not know it, lacks it whole."""
+    found = plan_of(template)
+    parameters = {} if found is None else parameters_of_event(*found)
+    return {name: None for name, one in parameters.items() if one.optional}
+
+
+def _values(
+    template: Template, params: Mapping[str, Any], name: str, notification_id: UUID, party: Contact | None
+) -> dict[str, Any]:
     return {
+        **_optional(template.name),
         **params,
         "name": one_line(name),
         "notification_id": notification_id,

@@ -360,6 +360,23 @@ class TicketIssued(ApplicationEvent):
     days: list[date]
     serial: int
     ticket: str = Field(description="What the QR code holds: checkable offline with the published key")
+    gate_closes_at: datetime | None = Field(
+        default=None,
+        description="On the first day: who has not come by then may lose the booth to one who waits at the gate, and "
+        "counts as a no-show. None: that is over, or the first day is not this vendor's",
+    )
+
+
+class GateClosingChanged(ApplicationEvent):
+    """The gate closes at another time than this vendor's ticket was issued with; it has not closed yet."""
+
+    bazaar_name: str
+    site_id: str
+    site_name: str
+    booth: str
+    days: list[date]
+    closes_at_before: datetime
+    closes_at: datetime
 
 
 class AppealFiled(ApplicationEvent):

@@ -27,6 +27,7 @@ PRESSING = frozenset(
         "booth-swap-proposed",
         "application-rescheduled",
         "application-cancelled",
+        "gate-closing-changed",
         "training-session-near",
     }
 )

@@ -69,6 +69,7 @@ MESSAGES: Mapping[str, str] = {
     "ApplicantQueued": "applicant-queued",
     "BoothConfirmed": "booth-confirmed",
     "TicketIssued": "ticket-issued",
+    "GateClosingChanged": "gate-closing-changed",
     "BoothDeclined": "booth-declined",
     "BoothReleased": "booth-released",
     "BoothDaysAdded": "booth-days-added",

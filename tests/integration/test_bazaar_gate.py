@@ -10,10 +10,12 @@ import pytest
 
 from services.bazaar.domain.gate import SYNC_DAYS_AFTER, SyncScans
 from services.bazaar.handlers.gate import sync_scans
+from services.bazaar.handlers.tickets import ISSUE
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.events.vendor import VendorMerged, VendorSuspended
 from shared.ids import new_id
+from shared.timers import set_timer
 from tests.conftest import StandingClock
 from tests.integration.bazaar import DAYS, Fair, MakeDatabase, Serve, at, open_fair, site
 from tests.integration.bazaar_day import Day, Phone, issue_tickets, open_day, ticket
@@ -42,6 +44,7 @@ async def rows(fair: Fair, statement: str) -> list[tuple[Any, ...]]:
 
 CHECK_INS = "SELECT application_id, day, checked_in_at FROM check_in ORDER BY 1, 2"
 SCANS = "SELECT scan_id, application_id, moment, day, state FROM scan ORDER BY 1"
+BEFORE_AND_NOW = ("closes_at_before", "closes_at")
 NO_SHOWS = "SELECT application_id FROM turn_adjustment WHERE because = 'no-show'"
 
 
@@ -417,6 +420,37 @@ async def test_a_gate_may_close_at_another_time(fair: Fair) -> None:
     for path in ("gate", "release-absent"):
         body = {"closes_at": "11:00"} if path == "gate" else None
         assert await fair.refused(f"{door}/two/{path}", body) == (404, "unknown-site")
+
+
+async def test_who_has_a_ticket_is_told_when_the_gate_closes_and_of_every_change(fair: Fair) -> None:
+    day = await open_day(fair, booths=2, applicants=3)
+    came, late = day.confirmed
+    door = f"/v1/bazaars/{day.bazaar_id}/sites/one/gate"
+    ten, half_past_eleven = at(DAYS[0], 10), at(DAYS[0], 11) + 30 * MINUTE
+
+    async def told() -> list[tuple[str, datetime, datetime]]:
+        changes = await fair.published("GateClosingChanged")
+        moments = [[datetime.fromisoformat(one.body[name]) for name in BEFORE_AND_NOW] for one in changes]
+        return [(str(one.key), before, now) for one, (before, now) in zip(changes, moments, strict=True)]
+
+    issued = await fair.published("TicketIssued")
+    assert [datetime.fromisoformat(one.body["gate_closes_at"]) for one in issued] == [ten, ten]
+    await fair.done(door, {"closes_at": "10:00"})
+    assert await told() == [], "nothing has changed"
+    await sync(fair, day, A, A.scan(await ticket(fair, came), fair.clock.now()))
+    await fair.done(door, {"closes_at": "11:30"})
+    assert await told() == [(late, ten, half_past_eleven)], "who is there already need not hurry"
+    await fair.done(door, {"closes_at": "10:00"})
+    assert await told() == [(late, ten, half_past_eleven), (late, half_past_eleven, ten)]
+    fair.clock.moment = at(DAYS[0], 12)
+    await fair.done(door, {"closes_at": "11:30"})
+    assert len(await told()) == 2, "it is over"
+    async with fair.database.transaction() as conn:
+        await conn.execute("UPDATE site SET days = $1", [DAYS[0]])
+        await set_timer(conn, ISSUE, late, fair.clock.now())
+    assert await issue_tickets(fair) == 1
+    assert (await fair.published("TicketIssued"))[-1].body["gate_closes_at"] is None
+    await fair.assert_sequences_have_no_gap()
 
 
 async def test_nobody_is_made_late_by_a_gate_that_is_closed_earlier_afterwards(fair: Fair) -> None:

@@ -156,7 +156,15 @@ EVENTS: dict[str, Event] = {
     "booth-offer-expiring": bazaar.BoothOfferExpiring(
         **OF_BAZAAR, **OF_BOOTH, respond_by=datetime(2023, 3, 18, 8, 0, tzinfo=UTC)
     ),
-    "ticket-issued": bazaar.TicketIssued(**OF_BAZAAR, **OF_BOOTH, serial=2, ticket="LPK1:ABC"),
+    "ticket-issued": bazaar.TicketIssued(
+        **OF_BAZAAR, **OF_BOOTH, serial=2, ticket="LPK1:ABC", gate_closes_at=datetime(2023, 3, 20, 3, 0, tzinfo=UTC)
+    ),
+    "gate-closing-changed": bazaar.GateClosingChanged(
+        **OF_BAZAAR,
+        **OF_BOOTH,
+        closes_at_before=datetime(2023, 3, 20, 3, 0, tzinfo=UTC),
+        closes_at=datetime(2023, 3, 20, 4, 30, tzinfo=UTC),
+    ),
     "booth-released": bazaar.BoothReleased(**OF_BAZAAR, site_id="sb"),
     "booth-days-added": bazaar.BoothDaysAdded(
         **OF_BAZAAR, **{**OF_BOOTH, "days": [*DAYS, date(2023, 3, 22)]}, added=[date(2023, 3, 22)]
@@ -237,7 +245,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "application-cancelled": [{"turn_returned": False}, {"turn_returned": False, "had_booth": False}],
     "booth-assigned": [{"promoted": True}, {"phase": 1}],
     "booth-released": [{"costs_turn": True}],
-    "ticket-issued": [{"serial": 1}],
+    "ticket-issued": [{"serial": 1}, {"gate_closes_at": None}],
     "appeal-decided": [
         {"upheld": False, "remedy": "none"},
         {"remedy": "waiting-restored"},

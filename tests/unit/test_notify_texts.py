@@ -163,7 +163,18 @@ FACTS: dict[str, tuple[list[str], list[str]]] = {
         ["A07", "paling lambat Sabtu, 18 Maret 2023, pukul 15.00 WIB"],
         ["A07", "by Saturday, 18 March 2023, 15:00 WIB"],
     ),
-    "ticket-issued": (["LPK1:ABC", "A07", "menggantikan"], ["LPK1:ABC", "A07", "replaces"]),
+    "ticket-issued": (
+        ["LPK1:ABC", "A07", "menggantikan", "- Datang paling lambat: Senin, 20 Maret 2023, pukul 10.00 WIB"],
+        ["LPK1:ABC", "A07", "replaces", "- Be there by: Monday, 20 March 2023, 10:00 WIB"],
+    ),
+    "gate-closing-changed": (
+        [
+            "A07",
+            "- Datang paling lambat: Senin, 20 Maret 2023, pukul 11.30 WIB",
+            "- Semula: Senin, 20 Maret 2023, pukul 10",
+        ],
+        ["A07", "- Be there by: Monday, 20 March 2023, 11:30 WIB", "- Before: Monday, 20 March 2023, 10:00 WIB"],
+    ),
     "booth-released": (["Rusun Karang Anyar", "tidak berkurang"], ["Rusun Karang Anyar", "lose no turn"]),
     "booth-days-added": (
         ["Hari tambahan: Rabu, 22 Maret 2023", "A07"],
@@ -200,6 +211,15 @@ def written(event: Event, language: str, name: str = "Siti Aminah", party: Conta
 
 def cases() -> list[tuple[str, str]]:
     return [(template, language) for template in TEMPLATES for language in LANGUAGES]
+
+
+def test_a_message_that_was_planned_before_its_event_had_a_field_is_still_told() -> None:
+    made = draft(EVENTS["ticket-issued"], Cause(UUID(int=9), NOW), SITES, NOW)
+    assert made is not None
+    planned = {name: value for name, value in made.params.items() if name != "gate_closes_at"}
+    told = render(current_templates()["ticket-issued"], "id", planned, name="Siti Aminah", notification_id=NUMBER)
+    assert "LPK1:ABC" in told.body
+    assert "Datang paling lambat" not in told.body
 
 
 def test_every_event_that_is_told_is_tried_here() -> None:

@@ -175,11 +175,13 @@ class SetGate(Exact):
 
 @router.post("/sites/{site_id}/gate")
 async def set_gate(edge: EdgeDep, bazaar_id: UUID, site_id: SiteId, wish: SetGate) -> Response:
-    """Set when the gate of a site closes: from then on the booths of the absent can be released."""
+    """Set when the gate of a site closes: from then on the booths of the absent can be released. Vendors are told with
+    their tickets; who has one hears of the change.
+    """
 
     async def act(conn: Connection) -> dict[str, Any]:
         await require_organiser(conn, edge.caller, bazaar_id)
-        await handlers.set_gate(conn, bazaar_id, site_id, wish.closes_at.replace(tzinfo=None))
+        await handlers.set_gate(conn, bazaar_id, site_id, wish.closes_at.replace(tzinfo=None), now=edge.now)
         return {"site_id": site_id, "closes_at": f"{wish.closes_at:%H:%M}"}
 
     return await edge.once(act)

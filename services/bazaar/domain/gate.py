@@ -21,7 +21,7 @@ from services.bazaar.domain.policy import Policy
 from services.bazaar.domain.values import Exact
 from shared.clock import JAKARTA, day_in_jakarta
 from shared.errors import NotFound, Refused
-from shared.events.bazaar import ApplicationReceived, BoothConfirmed
+from shared.events.bazaar import ApplicationReceived, BoothConfirmed, GateClosingChanged
 from shared.gate import scans
 from shared.gate.scans import SCANS_MAX, DeviceId, DeviceMoment, ScanText, Seen
 
@@ -148,10 +148,41 @@ def require_gate(bazaar: Bazaar, gate: Gate, closes_at: time) -> None:
         )
 
 
+def closing(site: Site, gate: Gate) -> datetime:
+    """The moment in which the gate closes."""
+    return datetime.combine(site.days[0], gate.closes_at, JAKARTA)
+
+
+def closing_for(site: Site, gate: Gate, days: Sequence[date], now: datetime) -> datetime | None:
+    """By when a vendor with a ticket for these days has to be there; None: that is over, or does not concern it."""
+    closes = closing(site, gate)
+    is_over = gate.released_at is not None or closes <= now
+    return None if is_over or days[0] != site.days[0] else closes
+
+
+def change_closing(application: Application, bazaar: Bazaar, site: Site, before: Gate, closes: datetime) -> Step:
+    """A vendor with a ticket is told by when it has to be there now."""
+    held = application.offer
+    assert held is not None, "who has a ticket has a booth"
+    event = GateClosingChanged(
+        application_id=application.application_id,
+        bazaar_id=application.bazaar_id,
+        vendor_id=application.vendor_id,
+        bazaar_name=bazaar.name,
+        site_id=site.site_id,
+        site_name=site.name,
+        booth=held.booth,
+        days=list(site.days),
+        closes_at_before=closing(site, before),
+        closes_at=closes,
+    )
+    return Step(replace(application, version=application.version + 1), event)
+
+
 def require_closed(bazaar: Bazaar, site: Site, gate: Gate, now: datetime) -> None:
     """Refuse to take anybody for absent before the gate has closed."""
     bazaar.require("allocated", "release the booths of the absent")
-    closes = datetime.combine(site.days[0], gate.closes_at, JAKARTA)
+    closes = closing(site, gate)
     if now < closes:
         raise GateOpen(
             f"The gate closes on {site.days[0].isoformat()} at {gate.closes_at:%H.%M} WIB; until then nobody is late.",

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -67,8 +67,8 @@ def due(
     return Ticket(BOOTH, application.application_id, bazaar.bazaar_id, held.site_id, held.booth, days, serial)
 
 
-def issue(application: Application, bazaar: Bazaar, ticket: Ticket, text: str) -> Step:
-    """The vendor has this ticket from now on, and no other."""
+def issue(application: Application, bazaar: Bazaar, ticket: Ticket, text: str, gate_closes_at: datetime | None) -> Step:
+    """The vendor has this ticket from now on, and no other. `gate_closes_at`: by when it has to be there, if it has."""
     event = TicketIssued(
         application_id=application.application_id,
         bazaar_id=application.bazaar_id,
@@ -80,6 +80,7 @@ def issue(application: Application, bazaar: Bazaar, ticket: Ticket, text: str) -
         days=list(ticket.days),
         serial=ticket.serial,
         ticket=text,
+        gate_closes_at=gate_closes_at,
     )
     return Step(replace(application, version=application.version + 1), event)
 

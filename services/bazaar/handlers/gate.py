@@ -218,12 +218,24 @@ async def decide_scan(
 # ---- who is absent
 
 
-async def set_gate(conn: Connection, bazaar_id: UUID, site_id: str, closes_at: time) -> None:
-    """The gate of a site closes at this time of its first day."""
-    bazaar = await bazaars.share_bazaar(conn, bazaar_id)
-    domain.site_of(bazaar, site_id)
-    domain.require_gate(bazaar, await rows.find_gate(conn, bazaar_id, site_id), closes_at)
+async def set_gate(conn: Connection, bazaar_id: UUID, site_id: str, closes_at: time, *, now: datetime) -> None:
+    """The gate of a site closes at this time of its first day. Who has a ticket that said otherwise is told."""
+    bazaar = await bazaars.lock_bazaar(conn, bazaar_id)
+    site = domain.site_of(bazaar, site_id)
+    before = await rows.find_gate(conn, bazaar_id, site_id)
+    domain.require_gate(bazaar, before, closes_at)
     await rows.save_gate(conn, bazaar_id, site_id, closes_at)
+    if closes_at == before.closes_at:
+        return
+    expected = await store.lock_applications(conn, await rows.lock_confirmed_at(conn, bazaar_id, site_id))
+    issued = await ticket_rows.find_last_tickets(conn, [one.application_id for one in expected])
+    steps = []
+    for application in expected:
+        last, _ = issued.get(application.application_id, (None, None))
+        closes = last and domain.closing_for(site, before._replace(closes_at=closes_at), last.days, now)
+        if closes:
+            steps.append(domain.change_closing(application, bazaar, site, before, closes))
+    await keep(conn, steps, now=now)
 
 
 async def release_absent(conn: Connection, bazaar_id: UUID, site_id: str, *, now: datetime) -> int:

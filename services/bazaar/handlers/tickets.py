@@ -10,9 +10,11 @@ from uuid import UUID
 
 from services.bazaar.domain import tickets as domain
 from services.bazaar.domain.application import Application
+from services.bazaar.domain.gate import closing_for
 from services.bazaar.domain.tickets import Issued
 from services.bazaar.handlers.applications import keep
 from services.bazaar.store import applications, bazaars
+from services.bazaar.store import days as gates
 from services.bazaar.store import tickets as store
 from shared import families
 from shared.crypto import Sealer
@@ -57,6 +59,9 @@ def issuer(sealer: Sealer) -> TimerHandler:
         text = sign_ticket(ticket, private)
         issued = Issued(ticket.serial, ticket.place, ticket.spot, ticket.days)
         await store.add_ticket(conn, application.application_id, issued, text, now=now)
-        await keep(conn, [domain.issue(application, bazaar, ticket, text)], now=now)
+        # after the lock of the application: who changes the gate's closing locks it too, and tells what it finds issued
+        gate = await gates.find_gate(conn, bazaar.bazaar_id, ticket.place)
+        closes = closing_for(bazaar.site(ticket.place), gate, ticket.days, now)
+        await keep(conn, [domain.issue(application, bazaar, ticket, text, closes)], now=now)
 
     return issue_due
