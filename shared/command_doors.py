@@ -6,12 +6,14 @@ Addresses and tokens are looked at before anything is asked.
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 import typer
 
 from shared import dsn
+
+if TYPE_CHECKING:
+    import httpx
 
 __all__ = ["address", "asking_database", "bearer", "database", "read_answer", "refusal"]
 
@@ -28,6 +30,8 @@ def bearer(token: str) -> str:
 
 def address(url: str) -> str:
     """An address of a service, as the callback of an option; what can be none is refused."""
+    import httpx  # a service that runs has no use for it
+
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL:
@@ -37,7 +41,7 @@ def address(url: str) -> str:
     return url
 
 
-def read_answer(answer: httpx.Response, exit_code: int) -> Any:
+def read_answer(answer: "httpx.Response", exit_code: int) -> Any:
     """The JSON that a service answered, None of none. A refusal, or what none of ours answers, ends the command."""
     if answer.is_success:
         try:
@@ -48,7 +52,7 @@ def read_answer(answer: httpx.Response, exit_code: int) -> Any:
     raise typer.Exit(exit_code)
 
 
-def refusal(answer: httpx.Response) -> str:
+def refusal(answer: "httpx.Response") -> str:
     """Why a service refused and the way out, in a line; below it each field at fault, its reason, its way out."""
     try:
         problem = answer.json()
