@@ -1,6 +1,7 @@
 """The `lapak` command: serve and migrate a service, and the commands that each part brings."""
 
 import asyncio
+import base64
 import importlib.util
 from collections.abc import Iterable
 from importlib import import_module
@@ -121,6 +122,9 @@ def migrate(
 ) -> None:
     """Bring one service's database up to date; replicas may call it at once. Prints what was applied.
 
+    Older processes that still serve leave from then on what this release alone handles to its own processes: start them
+    within ten minutes.
+
     Exit code: 0 it is up to date, 1 it is not (the database does not let us in, or a migration failed), 2 wrong
     argument.
     """
@@ -139,13 +143,31 @@ def _say(line: str) -> None:
 
 
 def _migrate(name: str, dsn: str) -> None:
-    from shared.db import migrate as apply
-
-    applied = asyncio.run(apply(dsn, name, wait_seconds=DATABASE_WAIT_SECONDS, on_wait=_say))
+    applied = asyncio.run(_make_ready(name, dsn))
     for migration in applied:
         console.print(f"applied {migration}")
     if not applied:
         console.print(f"{name}: up to date")
+
+
+async def _make_ready(name: str, dsn: str) -> list[str]:
+    """Apply what is missing, and have older processes leave to this release what it alone handles."""
+    import asyncpg
+
+    from shared import releases
+    from shared.crypto import Sealer
+    from shared.db import migrate as apply
+
+    applied = await apply(dsn, name, wait_seconds=DATABASE_WAIT_SECONDS, on_wait=_say)
+    no_keys = Sealer({"none": base64.b64encode(bytes(32)).decode()})  # what is subscribed to hangs on none
+    conn = await asyncpg.connect(dsn)
+    try:
+        await releases.announce(
+            conn, releases.handled(import_module(f"services.{name}.consumers").subscriptions(no_keys))
+        )
+    finally:
+        await conn.close()
+    return applied
 
 
 @app.command()

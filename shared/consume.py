@@ -7,8 +7,10 @@ by the aggregate's version (`ce_sequence`), commands by their id. See `docs/deci
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
@@ -18,7 +20,7 @@ from uuid import UUID
 from aiokafka import ConsumerRecord
 from pydantic import ValidationError
 
-from shared import dead_letters, inbound
+from shared import dead_letters, inbound, releases
 from shared.clock import Clock
 from shared.crypto import Sealer
 from shared.db import Connection, Database
@@ -69,7 +71,8 @@ class Subscription:
     `on`: one function per type, called per message. `on_many`: called with a run of messages of one type, in order.
     `on_tombstone`: called with the key when a compacted topic erases it. `on_refused`: answers a refused command with
     an event, in the transaction that moves the offset; without it a refused message is a dead letter.
-    Types that are not named are skipped on a topic of events, and dead letters on a topic of commands.
+    Types that are not named are skipped on a topic of events, and dead letters on a topic of commands, unless a newer
+    release that serves beside this one names them: then they are left to it.
     `sparse`: few of the topic's aggregates concern this service, so what is skipped leaves no version behind; a gap in
     those that do concern it is then not seen where a skipped type lies between.
     """
@@ -88,13 +91,17 @@ class Subscription:
 
 
 class Item(NamedTuple):
-    """A record, read as far as it could be: a message (`body`), a tombstone, bad (`error`), or else one to skip."""
+    """A record, read as far as it could be: a message (`body`), a tombstone, bad (`error`), or else one to skip.
+
+    `unknown`: its type, where no handler here takes it.
+    """
 
     record: ConsumerRecord
     envelope: Envelope | None = None
     body: Message | None = None
     tombstone: bool = False
     error: Exception | None = None
+    unknown: str | None = None
 
 
 class Consumer:
@@ -119,6 +126,10 @@ class Consumer:
         self._run_of_dead_letters = 0
         self.stopped_because: str | None = None
         self.waiting_for_outage: str | None = None
+        self.waiting_for_release: str | None = None
+        """Types that a newer release handles and this process holds back for it."""
+        self._awaited: frozenset[str] = frozenset()
+        self._awaited_until = 0.0
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -134,10 +145,13 @@ class Consumer:
             kind = self._types.get(envelope.type)
             if kind is None:
                 if self.subscription.takes_commands:
-                    raise Malformed("ce_type", f"no such command here; known are {', '.join(sorted(self._types))}")
+                    known = ", ".join(sorted(self._types))
+                    error = Malformed("ce_type", f"no such command here; known are {known}")
+                    return Item(record, envelope, error=error, unknown=envelope.type)
                 # under another key it must not move its subject's version: the real events would pass for duplicates
                 counts = owned or envelope.sequence is None
-                return Item(record, envelope if counts and not self.subscription.sparse else None)
+                kept = envelope if counts and not self.subscription.sparse else None
+                return Item(record, kept, unknown=envelope.type)
             if not issubclass(kind, Command):
                 if envelope.sequence is None:
                     raise Malformed("ce_sequence", "the header is missing; an event carries its aggregate's version")
@@ -156,29 +170,66 @@ class Consumer:
     async def handle(self, records: Sequence[ConsumerRecord]) -> None:
         """Apply records of any partitions of this topic, in order. Returns when all are applied or set aside.
 
-        An outage of the database is waited for. Raises `ConsumerStopped` after a run of dead letters and
-        `asyncio.CancelledError` when the service stops meanwhile; nothing is lost, the offsets tell.
+        An outage of the database is waited for, and so is the newer release that takes over what it alone handles.
+        Raises `ConsumerStopped` after a run of dead letters and `asyncio.CancelledError` when the service stops
+        meanwhile; nothing is lost, the offsets tell.
         """
         failpoint("consume.received")
-        items = [self.read(record) for record in records]
+        items: Sequence[Item] = [self.read(record) for record in records]
         delay = RETRY_DELAYS_SECONDS[0]
-        while True:
+        while items:
             try:
-                await self._batch_or_one_by_one(items)
+                ready, held = await self._before_awaited(items)
+                if ready:
+                    await self._batch_or_one_by_one(ready)
             except Exception as error:  # the edge: only an outage is waited for
                 if not is_outage(error):
                     raise
                 self.waiting_for_outage = type(error).__name__
                 logger.warning("consume.outage", topic=self.subscription.topic, error=type(error).__name__)
-                try:
-                    await asyncio.wait_for(self._stopping.wait(), delay)
-                except TimeoutError:
-                    delay = min(delay * 2, OUTAGE_DELAY_SECONDS_MAX)
-                else:
-                    raise asyncio.CancelledError from error
+                await self._pause(delay)
+                delay = min(delay * 2, OUTAGE_DELAY_SECONDS_MAX)
             else:
                 self.waiting_for_outage = None
-                return
+                items = held
+                if held:
+                    await self._pause(releases.KNOWN_SECONDS)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait; raises `asyncio.CancelledError` when the service stops meanwhile."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+            raise asyncio.CancelledError
+
+    async def _before_awaited(self, items: Sequence[Item]) -> tuple[Sequence[Item], Sequence[Item]]:
+        """What may be applied now; and what stands, in its partition, at or behind a record for a newer release.
+
+        Whoever takes a partition over goes on at that record: our offset stays before it.
+        """
+        unknown = {item.unknown for item in items if item.unknown is not None}
+        if unknown and time.monotonic() >= self._awaited_until:
+            until = time.monotonic() + releases.KNOWN_SECONDS
+            async with self._database.read() as conn:
+                self._awaited = await releases.find_awaited(conn, self.subscription.topic)
+            self._awaited_until = until
+        ready: list[Item] = []
+        held: list[Item] = []
+        types: set[str] = set()
+        if unknown & self._awaited:
+            async with self._database.read() as conn:
+                standing = await inbound.find_offsets(conn, self.subscription.topic)
+            closed: set[int] = set()
+            for item in items:
+                partition = item.record.partition
+                if item.unknown in self._awaited and item.record.offset >= standing.get(partition, 0):
+                    closed.add(partition)
+                    types.add(item.unknown)
+                (held if partition in closed else ready).append(item)
+        waits_for = ", ".join(sorted(types)) or None
+        if waits_for is not None and self.waiting_for_release is None:
+            logger.warning("consume.awaits_newer_release", topic=self.subscription.topic, types=waits_for)
+        self.waiting_for_release = waits_for
+        return (ready, held) if held else (items, held)
 
     async def _batch_or_one_by_one(self, items: Sequence[Item]) -> None:
         if all(item.error is None for item in items):
@@ -408,10 +459,13 @@ class Consumer:
     async def replay(self, records: Iterable[ConsumerRecord], conn: Connection) -> None:
         """Apply records from the dead letters in the given transaction; raises what the handler raises.
 
-        A command that is refused now is answered, as it would have been when it came.
+        A command that is refused now is answered, as it would have been when it came. Raises
+        `releases.Awaited` for what a newer release is to apply.
         """
         for record in records:
             item = self.read(record)
+            if item.unknown is not None and item.unknown in await releases.find_awaited(conn, record.topic):
+                raise releases.Awaited(item.unknown)
             outcomes: list[tuple[str, str]] = []
             try:
                 if item.error is not None:

@@ -12,7 +12,7 @@ from functools import partial
 import uvicorn
 from fastapi import APIRouter, FastAPI
 
-from shared import dead_letters, telemetry
+from shared import dead_letters, releases, telemetry
 from shared.clock import Clock
 from shared.consume import Consumer, Subscription
 from shared.crypto import Sealer
@@ -153,6 +153,9 @@ class Service:
     async def _parts(self, platform: Platform) -> AsyncIterator[Running]:
         settings, database, clock, sealer = platform.settings, platform.database, platform.clock, platform.sealer
         stopping, outbox_closed = asyncio.Event(), asyncio.Event()
+        handles = releases.handled(self._subscriptions)
+        async with database.read() as conn:
+            await releases.announce(conn, handles)
         consumers = [Consumer(self.name, sub, database, clock, sealer, stopping) for sub in self._subscriptions]
         relay = Relay(self.name, database, settings.database, settings.kafka, outbox_closed)
         stream = Stream(self.name, settings, database, consumers, stopping)
@@ -164,6 +167,7 @@ class Service:
         loops: dict[str, Callable[[], Awaitable[None]]] = {
             "consume": stream.run,
             "timers": lambda: run_timers(database, self._timers, clock, stopping),
+            "release": lambda: releases.keep_announced(database, handles, stopping),
             "replays": lambda: dead_letters.run_replays(database, sealer, by_topic, clock, stopping),
         }
         for work in self._background:

@@ -269,6 +269,9 @@ class Stream:
             return True, "waits for the broker"
         if consumer.waiting_for_outage is not None:
             return False, f"waits for an outage to end ({consumer.waiting_for_outage})"
+        if consumer.waiting_for_release is not None:
+            # well: it serves on, and who comes takes over
+            return True, f"leaves {consumer.waiting_for_release} to the newer release that serves beside this one"
         kafka, standing = self.kafka_consumer(topic), self._standing[topic]
         if not self._started or kafka is None:
             return False, "not connected to the broker yet"

@@ -2,7 +2,7 @@
 
 from services.bazaar import pages
 from services.bazaar.api import ROUTERS
-from services.bazaar.consumers import SUBSCRIPTIONS
+from services.bazaar.consumers import subscriptions
 from services.bazaar.handlers.ceremonies import CEREMONY, keep_deadline
 from services.bazaar.handlers.fairness import TIMER as OPEN_FIGURES
 from services.bazaar.handlers.fairness import count_by_timer
@@ -28,11 +28,12 @@ class BazaarSettings(FileSettings):
 def create() -> Service:
     """The service, from the settings in the environment."""
     settings = load(BazaarSettings)
+    sealer = Sealer(settings.secret_keys)
     return Service(
         "bazaar",
         settings,
         routers=[*ROUTERS, pages.router],
-        subscriptions=SUBSCRIPTIONS,
+        subscriptions=subscriptions(sealer),
         timers={
             REMOVE_FILE: remover(settings),
             PLAN: plan_by_timer,
@@ -43,6 +44,6 @@ def create() -> Service:
             LAPSE_SWAP: lapse_swap,
             REMIND: remind_of_offers,
             OPEN_FIGURES: count_by_timer,
-            ISSUE: issuer(Sealer(settings.secret_keys)),
+            ISSUE: issuer(sealer),
         },
     )

@@ -8,6 +8,7 @@ from services.bazaar.handlers import erasures, offers, vendors
 from services.bazaar.store.erasures import PEOPLE
 from shared import families
 from shared.consume import Received, Refusal, Subscription
+from shared.crypto import Sealer
 from shared.db import Connection
 from shared.events.bazaar import RespondToOffer
 from shared.events.envelope import Envelope, Message
@@ -142,3 +143,8 @@ SUBSCRIPTIONS = [
         on_refused=on_refused_response,
     ),
 ]
+
+
+def subscriptions(_: Sealer) -> list[Subscription]:
+    """What bazaars listen to. Nothing of it is sealed."""
+    return SUBSCRIPTIONS

@@ -6,7 +6,7 @@ from services.notify import pages
 from services.notify.api import ROUTERS
 from services.notify.channels.assembly import providers
 from services.notify.channels.simulated import simulated_providers
-from services.notify.consumers import SUBSCRIPTIONS
+from services.notify.consumers import subscriptions
 from services.notify.delivery import Delivery, Outlet
 from services.notify.expansion import Expansion
 from services.notify.extras import stop_links
@@ -18,6 +18,7 @@ from services.notify.settings import NotifySettings
 from services.notify.simulation import simulate
 from services.notify.submissions import keep_templates
 from services.notify.telling import Telling
+from shared.crypto import Sealer
 from shared.service import Platform, Service
 from shared.settings import load
 
@@ -68,7 +69,7 @@ def create() -> Service:
         "notify",
         settings,
         routers=[*ROUTERS, pages.router],
-        subscriptions=SUBSCRIPTIONS,
+        subscriptions=subscriptions(Sealer(settings.secret_keys)),
         timers={
             ROUTE_ANEW: route_anew,
             FORGET: forget,

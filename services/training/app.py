@@ -2,7 +2,7 @@
 
 from services.training import pages
 from services.training.api import ROUTERS
-from services.training.consumers import SUBSCRIPTIONS, names
+from services.training.consumers import subscriptions
 from services.training.handlers.cases import OVERDUE, fall_due
 from services.training.handlers.certificates import SETTLE, settler
 from services.training.handlers.courses import TELL, tell_catalogue
@@ -29,7 +29,7 @@ def create() -> Service:
         "training",
         settings,
         routers=[*ROUTERS, pages.router],
-        subscriptions=[*SUBSCRIPTIONS, names.subscription(sealer)],
+        subscriptions=subscriptions(sealer),
         timers={
             SETTLE: settler(sealer, settings.certificate_issuer),
             TELL: tell_catalogue,

@@ -6,6 +6,7 @@ from typing import Any
 
 from services.notify.consumers import consents, copies, people, planning, standings
 from shared.consume import Many, Subscription
+from shared.crypto import Sealer
 from shared.db import Connection
 from shared.events.bazaar import BazaarEvent
 from shared.events.envelope import Message
@@ -49,3 +50,8 @@ SUBSCRIPTIONS = [
     ),
 ]
 """One per topic."""
+
+
+def subscriptions(_: Sealer) -> list[Subscription]:
+    """What notify listens to. Nothing of it is sealed."""
+    return SUBSCRIPTIONS

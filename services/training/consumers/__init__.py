@@ -1,7 +1,8 @@
 """What training does with messages of other services."""
 
-from services.training.consumers import booths, commands, figures, partners, programme, registry
+from services.training.consumers import booths, commands, figures, names, partners, programme, registry
 from shared.consume import Subscription
+from shared.crypto import Sealer
 from shared.events.bazaar import BoothConfirmed
 from shared.events.vendor import VendorEvent
 
@@ -19,3 +20,8 @@ SUBSCRIPTIONS = [
     # of a bazaar's aggregates only applications with booths concern training
     Subscription(topic=BoothConfirmed.topic, on_many=booths.ON_MANY, sparse=True),
 ]
+
+
+def subscriptions(sealer: Sealer) -> list[Subscription]:
+    """What training listens to; `sealer` seals the names that it remembers."""
+    return [*SUBSCRIPTIONS, names.subscription(sealer)]
