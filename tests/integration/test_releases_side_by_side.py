@@ -196,7 +196,8 @@ async def test_what_stands_before_it_in_a_batch_is_applied_and_so_are_other_part
     # a process of the newer release took the first partition over
     new = Consumer("test", newer("test"), fresh.database, Clock(), Sealer(SECRET_KEYS), stopping)
     await new.handle([record(0, place, body, n) for place, (body, n) in enumerate(STORY)][1:])
-    await handling
+    async with asyncio.timeout(20):
+        await handling
     assert await trail(fresh, "a") == [3, 0, 5]
     assert await trail(fresh, "c") == [1]
     assert old.waiting_for_release is None
