@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 from shared import contracts
 from shared.contracts.cli import contracts as contracts_command
 from shared.events.envelope import Command, Message, read_envelope
+from shared.events.vendor import ContactCard
+from shared.telemetry import PERSONAL_KEYS
 
 GOLDEN = Path(__file__).parent / "golden"
 GOLDEN_FILES = sorted(GOLDEN.glob("*.json"))
@@ -39,6 +41,36 @@ def test_generation_gives_the_same_bytes_each_time() -> None:
 
 def test_every_message_is_released() -> None:
     assert {path.stem for path in contracts.RELEASED.glob("*.json")} == {kind.__name__ for kind in contracts.messages()}
+
+
+# ---- personal data stays off the facts
+
+PERSONAL = frozenset({"nik", "phone", "email", "street", "address", "birth_date", "born_on", "full_name"})
+NAMES_OF_THINGS = frozenset({"BazaarAnnounced", "BazaarPlanned", "BazaarMoved", "BazaarGrown", "BazaarCancelled",
+                             "BazaarHeld", "PartnerAgreementMade"})  # fmt: skip
+"""Their `name` is a bazaar's, a site's or an organisation's."""
+
+
+def fields_of(schema: Mapping[str, Any]) -> set[str]:
+    """Names of all fields of a message, also inside."""
+    found = set(schema.get("properties", {}))
+    return found.union(*(fields_of(one) for one in schema.get("$defs", {}).values()))
+
+
+def personal_fields(kind: type[Message]) -> set[str]:
+    """Fields of a fact that could hold personal data."""
+    allowed = {"name"} if kind.__name__ in NAMES_OF_THINGS else set()
+    return fields_of(kind.model_json_schema()) & (PERSONAL | PERSONAL_KEYS) - allowed
+
+
+def test_no_fact_has_a_field_for_personal_data() -> None:
+    facts = [kind for kind in contracts.messages() if kind.topic.endswith(".events.v1")]
+    assert len(facts) > 100
+    assert {kind.__name__: found for kind in facts if (found := personal_fields(kind))} == {}
+
+
+def test_contact_cards_would_be_found_among_the_facts() -> None:
+    assert personal_fields(ContactCard) == {"name", "phone", "email"}
 
 
 # ---- golden messages

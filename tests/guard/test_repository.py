@@ -176,3 +176,46 @@ def test_the_examples_of_a_guide_are_one_script(guide: str) -> None:
 
 def test_an_answer_that_stands_among_the_commands_is_found() -> None:
     assert faults_of_script(guide_script("```\nlapak x\nline 4: this mentor's sheet\n```\n")) != ""
+
+
+POSTS_WITHOUT_KEY = {
+    "vendor": {"export", "reveal_person", "search_vendors", "reveal"},
+    "bazaar": {"preview", "submit_form"},
+    "training": {"preview_criteria"},
+    "notify": {"plan_broadcast", "find_people", "preview", "take_webhook", "take_webhook_of", "end"},
+}
+"""They read, with a body; or a person's browser or a provider asks, which knows of no keys: said twice is said once."""
+
+
+def _posts_that_may_act_twice(source: str) -> set[str]:
+    """Which POST routes of a module act without asking for an Idempotency-Key, themselves or by a function beside."""
+    functions = [node for node in ast.parse(source).body if isinstance(node, ast.AsyncFunctionDef | ast.FunctionDef)]
+    posts = {
+        function.name
+        for function in functions
+        for one in function.decorator_list
+        if isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute) and one.func.attr == "post"
+    }
+    calls = {
+        function.name: {
+            node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
+            for node in ast.walk(function)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name)
+        }
+        for function in functions
+    }
+    asking = {name for name, called in calls.items() if "once" in called}
+    return {name for name in posts if name not in asking and not calls[name] & (asking - posts)}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_post_that_acts_acts_once_for_its_key(service: str) -> None:
+    modules = [path.read_text() for path in _sources(f"services/{service}")]
+    assert set().union(*map(_posts_that_may_act_twice, modules)) == POSTS_WITHOUT_KEY[service]
+
+
+def test_a_planted_post_that_may_act_twice_is_found() -> None:
+    helped = "async def _move(edge):\n    return await edge.once(act)\n"
+    post = "@router.post('/x')\nasync def {name}(edge):\n    return await {does}\n"
+    source = helped + post.format(name="safe", does="_move(edge)") + post.format(name="unsafe", does="act(edge)")
+    assert _posts_that_may_act_twice(source) == {"unsafe"}
