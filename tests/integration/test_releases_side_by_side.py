@@ -209,7 +209,7 @@ async def test_what_nobody_will_handle_is_skipped_as_ever(
     fresh, topic = await make_database("vendor"), await make_topic(broker, partitions=1)
     await make_counters(fresh.database)
     await announce(fresh, older(topic))
-    elsewhere = Subscription(f"{topic}.other", on={Doubled: double})
+    elsewhere = Subscription(f"x{topic[1:]}", on={Doubled: double})
     await announce(fresh, elsewhere)  # the newer release handles it on another topic
     async with reading(fresh, broker, older(topic), setenv) as old:
         await send(broker, topic, STORY)
