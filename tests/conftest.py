@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
@@ -56,6 +56,12 @@ class FreshDatabase:
 
     dsn: str
     database: Database
+
+
+MakeDatabase: TypeAlias = Callable[[str], Awaitable[FreshDatabase]]
+"""The fixture `make_database`."""
+Serve: TypeAlias = Callable[[Callable[[], Service], FreshDatabase], httpx.AsyncClient]
+"""The fixture `serve`."""
 
 
 def _with_path(dsn: str, name: str) -> str:
@@ -230,7 +236,7 @@ async def databases(
 
 
 @pytest.fixture
-async def make_database(databases: Databases) -> AsyncIterator[Callable[[str], Awaitable[FreshDatabase]]]:
+async def make_database(databases: Databases) -> AsyncIterator[MakeDatabase]:
     """Call it with a service's name for a database of its own, dropped after the test."""
     made: list[FreshDatabase] = []
 
@@ -250,7 +256,7 @@ async def make_database(databases: Databases) -> AsyncIterator[Callable[[str], A
 
 
 @pytest.fixture
-async def hasty_dsn(make_database: Callable[[str], Awaitable[FreshDatabase]]) -> str:
+async def hasty_dsn(make_database: MakeDatabase) -> str:
     """An empty database; what it commits may be lost when the machine fails, not when a process does."""
     fresh = await make_database("vendor")
     async with fresh.database.pool.acquire() as conn:
@@ -300,7 +306,7 @@ def environment(issuer: LocalIssuer, dsn: str, *, kafka: str = "127.0.0.1:1", po
 @pytest.fixture
 async def serve(
     issuer: LocalIssuer, clock: StandingClock, sealer: Sealer, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Callable[[Callable[[], Service], FreshDatabase], httpx.AsyncClient]]:
+) -> AsyncIterator[Serve]:
     """`serve(create, fresh)`: an HTTP client of a service's app on that database; no relay, no consumers, no lifespan.
 
     Tokens: `issuer.token(...)`; the time: the `clock` fixture.

@@ -3,11 +3,11 @@
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import httpx
@@ -25,9 +25,8 @@ from shared.events.envelope import Envelope, Message, write_headers
 from shared.events.training import TrainingCompleted, TrainingNotCompleted
 from shared.events.vendor import VendorRegistered
 from shared.ids import new_id
-from shared.service import Service
 from shared.timers import run_due
-from tests.conftest import FreshDatabase, StandingClock
+from tests.conftest import MakeDatabase, Serve, StandingClock
 
 KARANG_ANYAR = "31.71.02.1002"
 GAMBIR = "31.71.01.1001"
@@ -38,9 +37,6 @@ CLOSING = datetime(2023, 3, 13, 10, 0, tzinfo=UTC)
 DAYS = (date(2023, 3, 20), date(2023, 3, 21))
 
 TRIES_MAX = 20
-
-MakeDatabase: TypeAlias = Callable[[str], Awaitable[FreshDatabase]]
-Serve: TypeAlias = Callable[[Callable[[], Service], FreshDatabase], httpx.AsyncClient]
 
 
 class Published(NamedTuple):

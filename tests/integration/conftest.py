@@ -12,12 +12,12 @@ from services.notify.app import create as create_notify
 from services.vendor.app import create
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
-from tests.conftest import StandingClock
+from tests.conftest import MakeDatabase, Serve, StandingClock
 from tests.integration.notify import Desk, Front
 from tests.integration.notify_replies import Counter
 from tests.integration.notify_wishes import House
 from tests.integration.outside import Outside
-from tests.integration.vendor import MakeDatabase, Registry, Serve
+from tests.integration.vendor import Registry
 
 EFFORT = 0.02
 """Of the solver that numbers stands, in tests of other things."""

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypeAlias, cast, get_args
+from typing import Any, Literal, cast, get_args
 from uuid import UUID
 
 import httpx
@@ -37,10 +37,9 @@ from shared.events.training import TrainingEnrolled
 from shared.events.vendor import ContactCard
 from shared.failures import is_outage
 from shared.ids import new_id
-from tests.conftest import SECRET_KEYS, FreshDatabase, StandingClock
+from tests.conftest import SECRET_KEYS, StandingClock
 from tests.integration.backbone import until
 
-MakeDatabase: TypeAlias = Callable[[str], Awaitable[FreshDatabase]]
 Behaviour = Literal["550", "451", "550 content", "451 content", "accept and drop", "drop at data", "silent", "421"]
 
 _NOTIFICATION = re.compile(rb"^X-Lapak-Notification: (\S+)\r?$", re.MULTILINE)

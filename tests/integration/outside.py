@@ -1,7 +1,7 @@
 """What the tests of notify's doors to other systems share: keys, subscribers, an operator before them."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
@@ -12,11 +12,7 @@ from services.notify.domain.templates import ActivateVersion
 from services.notify.handlers import templates
 from services.notify.rendering import Template, version_of
 from shared.auth import LocalIssuer
-from shared.service import Service
-from tests.conftest import FreshDatabase
 from tests.integration.notify import QUICK, Desk
-
-Serve: TypeAlias = Callable[[Callable[[], Service], FreshDatabase], httpx.AsyncClient]
 
 EMAIL = "Kabar {{ title }}\n\nHalo {{ name }}, {{ title }} mulai {{ day | day }}.\n"
 SMS = "Lapak: {{ title }} mulai {{ day | day }}.\n"

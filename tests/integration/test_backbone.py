@@ -1,7 +1,7 @@
 """Outbox, relay, consumer and dead letters on a real broker and a real database."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import datetime
 from uuid import uuid4
 
@@ -19,7 +19,7 @@ from shared.errors import Refused
 from shared.events.envelope import Envelope, Message
 from shared.relay import partition_of
 from shared.stream import UnsafeSubscriber, refuse_unsafe
-from tests.conftest import SECRET_KEYS, FreshDatabase
+from tests.conftest import SECRET_KEYS, FreshDatabase, MakeDatabase
 from tests.integration.backbone import (
     NOW,
     Counted,
@@ -36,7 +36,6 @@ from tests.integration.backbone import (
     until,
 )
 
-MakeDatabase = Callable[[str], Awaitable[FreshDatabase]]
 SetEnv = Callable[[dict[str, str]], None]
 
 

@@ -7,7 +7,7 @@ Counted on the wire (a proxy in front of PostgreSQL reads the client's messages)
 import asyncio
 import struct
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -32,7 +32,7 @@ from shared.events.envelope import Envelope, write_headers
 from shared.http import EdgeDep, create_app
 from shared.service import Platform
 from shared.settings import ServiceSettings
-from tests.conftest import FreshDatabase, StandingClock, environment
+from tests.conftest import FreshDatabase, MakeDatabase, StandingClock, environment
 from tests.integration.backbone import NOW, Counted, make_topic, relaying, until
 
 
@@ -221,7 +221,7 @@ class Metered:
 
 
 @pytest.fixture
-async def metered(make_database: Callable[[str], Awaitable[FreshDatabase]]) -> AsyncIterator[Metered]:
+async def metered(make_database: MakeDatabase) -> AsyncIterator[Metered]:
     direct = await make_database("counted")
     admin = await asyncpg.connect(direct.dsn)
     await admin.execute("CREATE EXTENSION pg_walinspect")

@@ -20,8 +20,8 @@ from shared.events.rights import VendorErased
 from shared.events.vendor import VendorMerged
 from shared.ids import new_id
 from shared.resealing import reseal
-from tests.conftest import SECRET_KEYS, StandingClock
-from tests.integration.bazaar import CLOSING, DAYS, Fair, MakeDatabase, Serve, at, open_fair, site
+from tests.conftest import SECRET_KEYS, MakeDatabase, Serve, StandingClock
+from tests.integration.bazaar import CLOSING, DAYS, Fair, at, open_fair, site
 
 WORDS = "Pesan penawaran tidak pernah sampai ke ponsel saya."
 ANSWER = "Kami periksa: pesannya memang gagal terkirim. Maaf."

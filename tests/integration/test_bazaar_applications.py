@@ -8,8 +8,8 @@ import pytest
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.ids import new_id
-from tests.conftest import StandingClock
-from tests.integration.bazaar import CLOSING, GAMBIR, Fair, MakeDatabase, Serve, open_fair, site
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.bazaar import CLOSING, GAMBIR, Fair, open_fair, site
 
 
 @pytest.fixture

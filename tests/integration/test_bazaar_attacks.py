@@ -9,8 +9,8 @@ from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.events.vendor import VendorMerged
 from shared.ids import new_id
-from tests.conftest import StandingClock
-from tests.integration.bazaar import DAYS, Fair, MakeDatabase, Serve, open_fair, site
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.bazaar import DAYS, Fair, open_fair, site
 from tests.integration.borju import SHOP
 from tests.integration.doors import send
 from tests.integration.test_bazaar_doors import (

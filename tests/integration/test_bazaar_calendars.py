@@ -13,8 +13,8 @@ from shared.crypto import Sealer
 from shared.events.rights import VendorErased
 from shared.events.vendor import VendorMerged
 from shared.ids import new_id
-from tests.conftest import StandingClock
-from tests.integration.bazaar import GAMBIR, Fair, MakeDatabase, Serve, open_fair, site
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.bazaar import GAMBIR, Fair, open_fair, site
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from services.bazaar.handlers.ceremonies import CEREMONY, keep_deadline
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.timers import run_due
-from tests.conftest import StandingClock
-from tests.integration.bazaar import CLOSING, Fair, MakeDatabase, Serve, open_fair, site
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.bazaar import CLOSING, Fair, open_fair, site
 
 SECRETS = [sha256(f"secret {number}".encode()).hexdigest() for number in range(12)]
 MINUTE = timedelta(minutes=1)

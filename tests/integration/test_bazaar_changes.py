@@ -11,8 +11,8 @@ from services.bazaar.handlers.offers import LAPSE, REMIND, lapse_offers, remind_
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.timers import run_due
-from tests.conftest import StandingClock
-from tests.integration.bazaar import CLOSING, DAYS, Fair, MakeDatabase, Serve, at, open_fair, site
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.bazaar import CLOSING, DAYS, Fair, at, open_fair, site
 
 NEW_DAYS = (date(2023, 3, 27), date(2023, 3, 28))
 

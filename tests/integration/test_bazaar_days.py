@@ -9,8 +9,8 @@ import pytest
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.ids import new_id
-from tests.conftest import StandingClock
-from tests.integration.bazaar import DAYS, Fair, MakeDatabase, Serve, at, open_fair, site
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.bazaar import DAYS, Fair, at, open_fair, site
 from tests.integration.bazaar_day import open_day
 
 

@@ -31,9 +31,9 @@ from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.ids import new_id
 from shared.timers import run_due
-from tests.conftest import StandingClock
+from tests.conftest import MakeDatabase, Serve, StandingClock
 from tests.integration import doors
-from tests.integration.bazaar import CLOSING, DAYS, KARANG_ANYAR, Fair, MakeDatabase, Serve, at, open_fair, site
+from tests.integration.bazaar import CLOSING, DAYS, KARANG_ANYAR, Fair, at, open_fair, site
 from tests.integration.bazaar_day import issue_tickets, ticket
 from tests.integration.borju import SHOP, give_places, show
 from tests.integration.doors import (

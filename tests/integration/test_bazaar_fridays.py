@@ -10,8 +10,8 @@ import pytest
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.ids import new_id
-from tests.conftest import StandingClock
-from tests.integration.bazaar import CATEGORIES, GAMBIR, Fair, MakeDatabase, Serve, at, open_fair, site
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.bazaar import CATEGORIES, GAMBIR, Fair, at, open_fair, site
 
 FRIDAY = date(2023, 3, 10)
 GROUPS = [

@@ -16,8 +16,8 @@ from shared.crypto import Sealer
 from shared.events.vendor import VendorMerged, VendorSuspended
 from shared.ids import new_id
 from shared.timers import set_timer
-from tests.conftest import StandingClock
-from tests.integration.bazaar import DAYS, Fair, MakeDatabase, Serve, at, open_fair, site
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.bazaar import DAYS, Fair, at, open_fair, site
 from tests.integration.bazaar_day import Day, Phone, issue_tickets, open_day, ticket
 
 MINUTE = timedelta(minutes=1)

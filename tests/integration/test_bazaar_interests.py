@@ -20,8 +20,8 @@ from shared.events.rights import VendorErased
 from shared.events.vendor import VendorMerged, VendorSuspended
 from shared.ids import new_id
 from shared.timers import run_due
-from tests.conftest import FreshDatabase, StandingClock, repository_root
-from tests.integration.bazaar import CLOSING, GAMBIR, Fair, MakeDatabase, Serve, site
+from tests.conftest import FreshDatabase, MakeDatabase, Serve, StandingClock, repository_root
+from tests.integration.bazaar import CLOSING, GAMBIR, Fair, site
 
 VALID_UNTIL = "2023-12-31"
 

@@ -21,8 +21,8 @@ from services.bazaar.handlers.offers import LAPSE, lapse_offers
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.timers import run_due
-from tests.conftest import StandingClock
-from tests.integration.bazaar import CLOSING, Fair, MakeDatabase, Serve, at, open_fair, site
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.bazaar import CLOSING, Fair, at, open_fair, site
 
 APPLICANTS = 4_000
 STEP_MAX = 0.15

@@ -17,8 +17,8 @@ from services.bazaar.app import create
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.service import Platform
-from tests.conftest import StandingClock, environment
-from tests.integration.bazaar import DAYS, Fair, MakeDatabase, Serve, at, open_fair
+from tests.conftest import MakeDatabase, Serve, StandingClock, environment
+from tests.integration.bazaar import DAYS, Fair, at, open_fair
 from tests.integration.borju import borju, show
 
 HEADINGS = (

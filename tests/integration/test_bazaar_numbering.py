@@ -14,8 +14,8 @@ from services.bazaar.store.numbering import find_floor
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.events.rights import VendorErased
-from tests.conftest import StandingClock
-from tests.integration.bazaar import Fair, MakeDatabase, Serve, open_fair, site
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.bazaar import Fair, open_fair, site
 from tests.integration.test_bazaar_venues import GRID, planned_site, set_up
 
 CLOSING_NEXT = datetime(2023, 4, 13, 10, 0, tzinfo=UTC)

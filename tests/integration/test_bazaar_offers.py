@@ -16,8 +16,8 @@ from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.events.bazaar import RespondToOffer
 from shared.ids import new_id
-from tests.conftest import StandingClock
-from tests.integration.bazaar import CLOSING, Fair, MakeDatabase, Serve, open_fair, site
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.bazaar import CLOSING, Fair, open_fair, site
 
 DEADLINE = CLOSING + timedelta(hours=24)
 LAST_ANSWER = datetime(2023, 3, 19, 16, 59, tzinfo=UTC)

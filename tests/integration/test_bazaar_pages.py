@@ -11,8 +11,8 @@ from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.http.languages import preferred
 from shared.ids import new_id
-from tests.conftest import StandingClock
-from tests.integration.bazaar import DAYS, KARANG_ANYAR, Fair, MakeDatabase, Serve, at, open_fair, site
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.bazaar import DAYS, KARANG_ANYAR, Fair, at, open_fair, site
 from tests.integration.borju import borju, give_places, show
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}

@@ -35,8 +35,8 @@ from shared.events.vendor import (
 )
 from shared.families import find_erased, find_family, persons, remember_merges
 from shared.ids import new_id
-from tests.conftest import StandingClock
-from tests.integration.bazaar import CLOSING, DAYS, GAMBIR, KARANG_ANYAR, Fair, MakeDatabase, Serve, at, open_fair, site
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.bazaar import CLOSING, DAYS, GAMBIR, KARANG_ANYAR, Fair, at, open_fair, site
 
 
 @pytest.fixture

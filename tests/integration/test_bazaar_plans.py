@@ -10,7 +10,7 @@ from pydantic_core import from_json
 
 from services.bazaar.store import applications, calendars, days, fairness, public
 from shared.db import Connection
-from tests.integration.bazaar import MakeDatabase
+from tests.conftest import MakeDatabase
 
 FILLED = (
     """

@@ -13,8 +13,8 @@ from services.bazaar.handlers.previews import preview_policy
 from services.bazaar.previewing import preview_apart
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
-from tests.conftest import StandingClock
-from tests.integration.bazaar import CLOSING, KARANG_ANYAR, Fair, MakeDatabase, Serve, open_fair, site
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.bazaar import CLOSING, KARANG_ANYAR, Fair, open_fair, site
 
 BY_RW = {"rotation": [{"by": "rw", "measure": "turns"}, {"by": "vendor", "measure": "waiting_since"}]}
 

@@ -10,8 +10,8 @@ from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.events.vendor import VendorCategoryChosen, VendorCategoryCleared, VendorCoached, VendorCoachingEnded
 from shared.ids import new_id
-from tests.conftest import StandingClock
-from tests.integration.bazaar import KARANG_ANYAR, Fair, MakeDatabase, Serve, open_fair
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.bazaar import KARANG_ANYAR, Fair, open_fair
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from services.cli import app
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.ids import new_id
-from tests.conftest import StandingClock
-from tests.integration.bazaar import CLOSING, Fair, MakeDatabase, Serve, open_fair, site
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.bazaar import CLOSING, Fair, open_fair, site
 
 runner = CliRunner()
 

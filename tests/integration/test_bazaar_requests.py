@@ -12,8 +12,8 @@ from services.bazaar.keys import COLUMNS
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.resealing import reseal
-from tests.conftest import SECRET_KEYS, StandingClock
-from tests.integration.bazaar import GAMBIR, KARANG_ANYAR, Fair, MakeDatabase, Serve, open_fair
+from tests.conftest import SECRET_KEYS, MakeDatabase, Serve, StandingClock
+from tests.integration.bazaar import GAMBIR, KARANG_ANYAR, Fair, open_fair
 
 WHY = "Bu Siti dan tetangga RW 03 belum pernah dapat lapak"
 NOTE = "Sudah ada bazar pada hari itu, Pak Budi"

@@ -18,8 +18,8 @@ from services.bazaar.numbering import Floor, SiteNumbers, number_stored
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.http import write_cursor
-from tests.conftest import StandingClock
-from tests.integration.bazaar import CLOSING, Fair, MakeDatabase, Serve, at, open_fair, site
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.bazaar import CLOSING, Fair, at, open_fair, site
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.events.rights import VendorErased
 from shared.ids import new_id
-from tests.conftest import StandingClock
-from tests.integration.bazaar import DAYS, Fair, MakeDatabase, Serve, at, open_fair, site
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.bazaar import DAYS, Fair, at, open_fair, site
 from tests.integration.bazaar_day import Day, Phone, open_day
 
 FIGURES = {"day": str(DAYS[0]), "turnover_rupiah": 750_000, "transactions": 12, "units": 30}

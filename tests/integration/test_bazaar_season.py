@@ -16,8 +16,8 @@ from shared.clock import JAKARTA
 from shared.crypto import Sealer
 from shared.events import bazaar as bazaar_events
 from shared.timers import TimerHandler, run_due
-from tests.conftest import StandingClock
-from tests.integration.bazaar import GAMBIR, KARANG_ANYAR, Fair, MakeDatabase, Serve, at, open_fair, site
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.bazaar import GAMBIR, KARANG_ANYAR, Fair, at, open_fair, site
 from tests.integration.bazaar_day import Phone, ticket
 
 FIRST, SECOND = (date(2023, 3, 20), date(2023, 3, 21)), (date(2023, 4, 6), date(2023, 4, 7))

@@ -12,8 +12,8 @@ from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.ids import new_id
 from shared.timers import run_due
-from tests.conftest import StandingClock
-from tests.integration.bazaar import GAMBIR, SENEN, Fair, MakeDatabase, Serve, open_fair, site
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.bazaar import GAMBIR, SENEN, Fair, open_fair, site
 
 TURNS = [
     {"turn_id": "sawah-besar", "sites": ["karang-anyar"], "area": "31.71.02"},

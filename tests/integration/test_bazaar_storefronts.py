@@ -9,8 +9,8 @@ from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.events.rights import VendorErased
 from shared.ids import new_id
-from tests.conftest import StandingClock
-from tests.integration.bazaar import DAYS, KARANG_ANYAR, Fair, MakeDatabase, Serve, open_fair, site
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.bazaar import DAYS, KARANG_ANYAR, Fair, open_fair, site
 from tests.integration.borju import SHOP, borju, public, show
 
 

@@ -9,8 +9,8 @@ import pytest
 from services.bazaar.allocation import read_problem, read_result, verify
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
-from tests.conftest import StandingClock
-from tests.integration.bazaar import CLOSING, DAYS, GAMBIR, Fair, MakeDatabase, Serve, at, open_fair, site
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.bazaar import CLOSING, DAYS, GAMBIR, Fair, at, open_fair, site
 
 
 @pytest.fixture

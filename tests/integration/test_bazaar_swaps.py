@@ -15,8 +15,8 @@ from shared.crypto import Sealer
 from shared.events.rights import VendorErased
 from shared.ids import new_id
 from shared.timers import run_due
-from tests.conftest import StandingClock
-from tests.integration.bazaar import DAYS, Fair, MakeDatabase, Serve, open_fair, site
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.bazaar import DAYS, Fair, open_fair, site
 from tests.integration.bazaar_day import issue_tickets
 
 LATER_DAYS = (date(2023, 3, 25), date(2023, 3, 26))

@@ -21,8 +21,8 @@ from shared.tickets import read_keys, read_ticket
 from shared.tickets_cli import app
 from shared.timers import set_timer
 from tests.conftest import SECRET_KEYS as TEST_KEYS
-from tests.conftest import StandingClock
-from tests.integration.bazaar import DAYS, Fair, MakeDatabase, Serve, open_fair
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.bazaar import DAYS, Fair, open_fair
 from tests.integration.bazaar_day import issue_tickets, open_day, ticket
 
 

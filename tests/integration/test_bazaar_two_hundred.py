@@ -10,8 +10,8 @@ import pytest
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.events.bazaar import RespondToOffer
-from tests.conftest import StandingClock
-from tests.integration.bazaar import Fair, MakeDatabase, Serve, open_fair, site
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.bazaar import Fair, open_fair, site
 
 VENDORS, BOOTHS, SWAPS, RELEASES = 230, 200, 10, 20
 

@@ -17,8 +17,8 @@ from shared.files.rows import REMOVE_FILE
 from shared.files.storage import remover
 from shared.settings import load
 from shared.timers import run_due
-from tests.conftest import StandingClock
-from tests.integration.bazaar import GAMBIR, KARANG_ANYAR, Fair, MakeDatabase, Serve, open_fair, site
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.bazaar import GAMBIR, KARANG_ANYAR, Fair, open_fair, site
 from tests.unit.test_vendor_pictures import exif, jpeg, segment
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -29,8 +29,8 @@ from shared.events.rights import VendorErased
 from shared.events.vendor import VendorMerged, VendorReinstated, VendorSuspended, VendorUnmerged
 from shared.ids import new_id
 from shared.timers import run_due
-from tests.conftest import StandingClock
-from tests.integration.bazaar import GAMBIR, Fair, MakeDatabase, Serve, at, open_fair, site
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.bazaar import GAMBIR, Fair, at, open_fair, site
 
 SEATED = ("offered", "confirmed", "attended")
 COSTS_A_TURN = ("confirmed", "attended", "missed", "lapsed")

@@ -1,16 +1,15 @@
 """A consumer that is told to end, ends; whatever it is in the midst of."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from shared.consume import Subscription
-from tests.conftest import FreshDatabase
+from tests.conftest import MakeDatabase
 from tests.integration.backbone import Counted, add, headers, make_counters, make_topic, producer, reading, until
 
-MakeDatabase = Callable[[str], Awaitable[FreshDatabase]]
 SetEnv = Callable[[dict[str, str]], None]
 
 

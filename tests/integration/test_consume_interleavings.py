@@ -1,7 +1,7 @@
 """Any interleaving of deliver, redeliver, duplicate, reorder across keys, crash, restart, zombie and replay leaves the
 same stores as the plain sequence applied once."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from uuid import UUID
 
 import asyncpg
@@ -11,10 +11,8 @@ from hypothesis.errors import FlakyFailure
 
 from shared import consume, inbound
 from shared.db import Connection
-from tests.conftest import FreshDatabase
 from tests.integration.interleavings import POINTS, TURNS, Sent, Turn, World, logs, plain_sequence
 
-MakeDatabase = Callable[[str], Awaitable[FreshDatabase]]
 Log = tuple[list[Sent], list[Sent]]
 
 COMMON = settings(

@@ -22,8 +22,8 @@ from shared.crypto import Sealer
 from shared.db import Database
 from shared.events.envelope import Envelope, write_headers
 from shared.events.vendor import VendorEvent
-from tests.conftest import StandingClock
-from tests.integration.vendor import PENJARINGAN, MakeDatabase, Registry, Serve, ok
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.vendor import PENJARINGAN, Registry, ok
 
 STEPS = (
     "SELECT DISTINCT ON (vendor_id, service) vendor_id, service, state, nth FROM enrolment_step ORDER BY 1, 2, nth DESC"

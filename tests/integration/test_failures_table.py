@@ -7,7 +7,7 @@ key, a good one of another key. All are there before the consumers start, so the
 import asyncio
 import base64
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -30,7 +30,7 @@ from shared.errors import Refused
 from shared.events.envelope import Envelope, Message
 from shared.settings import ServiceSettings
 from shared.stream import Stream
-from tests.conftest import SECRET_KEYS, FreshDatabase, environment
+from tests.conftest import SECRET_KEYS, environment
 from tests.integration.backbone import (
     Counted,
     Reset,
@@ -40,7 +40,6 @@ from tests.integration.backbone import (
     until,
 )
 
-MakeDatabase = Callable[[str], Awaitable[FreshDatabase]]
 SetEnv = Callable[[dict[str, str]], None]
 Headers = list[tuple[str, bytes]]
 

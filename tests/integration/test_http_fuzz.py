@@ -25,9 +25,9 @@ from schemathesis.generation import GenerationMode
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.service import Platform
-from tests.conftest import FreshDatabase, StandingClock, environment
+from tests.conftest import FreshDatabase, MakeDatabase, StandingClock, environment
 from tests.integration.backbone import until
-from tests.integration.vendor import MakeDatabase, nik
+from tests.integration.vendor import nik
 
 EXAMPLES = {"GET": 3, "POST": 6, "PUT": 6}
 """Per operation, mode and caller; derandomized, so that a finding can be had again. A GET has an address and a few

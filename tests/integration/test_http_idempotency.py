@@ -1,7 +1,7 @@
 """Idempotency on a real PostgreSQL: a POST with one key acts once, whatever is repeated, at once or later."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
@@ -19,7 +19,7 @@ from shared.events.envelope import Event
 from shared.http import EdgeDep, create_app
 from shared.service import Platform
 from shared.settings import ServiceSettings
-from tests.conftest import FreshDatabase, StandingClock, environment
+from tests.conftest import FreshDatabase, MakeDatabase, StandingClock, environment
 
 NIK = "3171024501900001"
 
@@ -107,7 +107,7 @@ Post = Callable[..., Coroutine[Any, Any, httpx.Response]]
 
 
 @pytest.fixture
-async def fresh(make_database: Callable[[str], Awaitable[FreshDatabase]]) -> FreshDatabase:
+async def fresh(make_database: MakeDatabase) -> FreshDatabase:
     fresh = await make_database("edges")
     await fresh.database.pool.execute("CREATE TABLE note (note_id uuid PRIMARY KEY, text text NOT NULL)")
     return fresh

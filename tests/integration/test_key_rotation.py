@@ -18,11 +18,11 @@ from shared.auth import LocalIssuer
 from shared.crypto import Sealer, UnknownKey
 from shared.db import open_database
 from shared.service import Platform, StartRefused
-from tests.conftest import SECRET_KEYS, FreshDatabase, StandingClock
+from tests.conftest import SECRET_KEYS, FreshDatabase, MakeDatabase, Serve, StandingClock
 from tests.integration import test_training_doors as training
 from tests.integration.bazaar import KARANG_ANYAR, open_fair
 from tests.integration.training import School
-from tests.integration.vendor import MakeDatabase, Registry, Serve, nik, ok, person
+from tests.integration.vendor import Registry, nik, ok, person
 
 NEW = base64.b64encode(bytes(range(100, 132))).decode()
 BOTH = {"new": NEW, **SECRET_KEYS}

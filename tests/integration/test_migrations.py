@@ -1,7 +1,7 @@
 """A database is changed while processes of the release before serve on it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from shared.db import LOCK_TIMEOUT_SECONDS, MigrationError, migrate
-from tests.conftest import FreshDatabase
+from tests.conftest import FreshDatabase, MakeDatabase
 from tests.integration.backbone import until
 
 ALTERS_THE_OUTBOX = "shared/0003_commands_in_the_outbox.sql"
@@ -39,7 +39,7 @@ async def _record(fresh: FreshDatabase) -> None:
 
 
 @pytest.fixture
-async def fresh(make_database: Callable[[str], Awaitable[FreshDatabase]]) -> FreshDatabase:
+async def fresh(make_database: MakeDatabase) -> FreshDatabase:
     """A database that lacks a migration."""
     made = await make_database("vendor")
     await made.database.pool.execute("DELETE FROM schema_migration WHERE name = $1", ALTERS_THE_OUTBOX)

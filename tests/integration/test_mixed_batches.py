@@ -23,7 +23,8 @@ from shared.events.rights import VendorErased
 from shared.events.training import TrainingCompleted
 from shared.events.vendor import ContactCard, VendorMerged, VendorMoved, VendorRegistered, VendorUnmerged
 from shared.ids import new_id
-from tests.integration.vendor import KARANG_ANYAR, MakeDatabase
+from tests.conftest import MakeDatabase
+from tests.integration.vendor import KARANG_ANYAR
 
 NOW = datetime(2023, 3, 1, 3, tzinfo=UTC)
 Batch: TypeAlias = list[Event]

@@ -40,10 +40,10 @@ from shared.crypto import Sealer
 from shared.events.rights import VendorErased
 from shared.ids import new_id
 from shared.resealing import reseal
-from tests.conftest import SECRET_KEYS, FreshDatabase, StandingClock
+from tests.conftest import SECRET_KEYS, FreshDatabase, MakeDatabase, Serve, StandingClock
 from tests.integration.backbone import until
-from tests.integration.notify import Desk, Mailbox, MakeDatabase, card, mail_server, people, victims
-from tests.integration.outside import PARAMS, TEMPLATE, Outside, Serve
+from tests.integration.notify import Desk, Mailbox, card, mail_server, people, victims
+from tests.integration.outside import PARAMS, TEMPLATE, Outside
 
 START, END = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", b"\n%%EOF\n"
 NEW_KEYS = {"new": base64.b64encode(bytes(range(100, 132))).decode()}

@@ -27,10 +27,9 @@ from shared.crypto import Sealer
 from shared.events.mentoring import MentorAssigned
 from shared.events.training import OrganisationCard
 from shared.ids import new_id
-from tests.conftest import StandingClock
-from tests.integration.notify import Desk, Mailbox, MakeDatabase, card, enrolled, mail_server, people
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.notify import Desk, Mailbox, card, enrolled, mail_server, people
 from tests.integration.notify_wishes import House, completed
-from tests.integration.outside import Serve
 from tests.integration.test_notify_webhooks import PROVIDERS, PUBLIC, SECRET, Door
 
 REFUSED = {400, 401, 404, 405, 413, 422}

@@ -22,9 +22,9 @@ from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.events.rights import VendorErased
 from shared.ids import new_id
-from tests.conftest import StandingClock
+from tests.conftest import MakeDatabase, StandingClock
 from tests.integration.backbone import until
-from tests.integration.notify import Desk, Front, Mailbox, MakeDatabase, card, enrolled, mail_server, offer, people
+from tests.integration.notify import Desk, Front, Mailbox, card, enrolled, mail_server, offer, people
 from tests.integration.notify_scripts import Scripted, offers, queue, sending
 from tests.integration.test_http_fuzz import served
 from tests.unit.notify_mails import absence, arf, dsn, fields, letter, postfix

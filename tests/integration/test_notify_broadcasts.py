@@ -28,10 +28,9 @@ from shared.events.rights import VendorErased
 from shared.events.vendor import VendorMerged
 from shared.failures import is_outage, supervise
 from shared.ids import new_id
-from tests.conftest import StandingClock
+from tests.conftest import MakeDatabase, Serve, StandingClock
 from tests.integration.backbone import until
-from tests.integration.notify import QUICK, Desk, Mailbox, MakeDatabase, card, mail_server, offer, people
-from tests.integration.outside import Serve
+from tests.integration.notify import QUICK, Desk, Mailbox, card, mail_server, offer, people
 
 SENEN = "31.71.04.1001"
 GAMBIR = "31.71.01.1001"

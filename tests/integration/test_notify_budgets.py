@@ -17,8 +17,7 @@ from services.notify.store import budgets as store
 from shared.clock import day_in_jakarta
 from shared.db import Database
 from shared.ids import new_id
-from tests.conftest import StandingClock
-from tests.integration.notify import MakeDatabase
+from tests.conftest import MakeDatabase, StandingClock
 
 OPEN = ProviderBudget("wa", "portfolio")
 CLAIMERS = 8

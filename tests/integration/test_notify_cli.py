@@ -18,9 +18,9 @@ from services.notify.handlers import delivery
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.service import Platform
-from tests.conftest import StandingClock, environment
+from tests.conftest import MakeDatabase, StandingClock, environment
 from tests.integration.backbone import until
-from tests.integration.notify import Desk, Mailbox, MakeDatabase, card, enrolled, mail_server, people
+from tests.integration.notify import Desk, Mailbox, card, enrolled, mail_server, people
 from tests.integration.notify_wishes import KARANG_ANYAR, consented, registered
 from tests.integration.outside import Outside
 from tests.unit.notify_mails import absence, dsn, fields

@@ -31,12 +31,12 @@ from services.notify.store.delivery import Start
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.ids import new_id
-from tests.conftest import StandingClock
+from tests.conftest import MakeDatabase, Serve, StandingClock
 from tests.integration import doors
 from tests.integration.doors import EVERYBODY, ITSELF, OPERATOR, REGISTRAR, about, knock
-from tests.integration.notify import Desk, MakeDatabase, card, enrolled, people
+from tests.integration.notify import Desk, card, enrolled, people
 from tests.integration.notify_wishes import KARANG_ANYAR, consented, merged, registered
-from tests.integration.outside import PARAMS, TEMPLATE, Outside, Serve
+from tests.integration.outside import PARAMS, TEMPLATE, Outside
 from tests.integration.test_notify_webhooks import PROVIDERS, PUBLIC
 from tests.unit.notify_mails import absence
 

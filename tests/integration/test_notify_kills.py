@@ -19,8 +19,8 @@ from services.notify.store.claims import Job
 from services.notify.store.delivery import Start
 from shared.crypto import Sealer
 from shared.ids import new_id
-from tests.conftest import FreshDatabase, StandingClock
-from tests.integration.notify import QUICK, Desk, Mailbox, MakeDatabase, card, enrolled, mail_server, people, victims
+from tests.conftest import FreshDatabase, MakeDatabase, StandingClock
+from tests.integration.notify import QUICK, Desk, Mailbox, card, enrolled, mail_server, people, victims
 from tests.integration.notify_scripts import offers
 from tests.integration.notify_wires import Wire, taking
 

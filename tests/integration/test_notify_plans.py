@@ -32,7 +32,7 @@ from services.notify.store import (
 )
 from shared.db import Connection
 from shared.ids import new_id
-from tests.integration.notify import MakeDatabase
+from tests.conftest import MakeDatabase
 
 # Of 40,000 messages 26,000 have arrived, 10,000 are queued for a broadcast, the rest is in every other state.
 FILLED = (

@@ -23,11 +23,10 @@ from services.notify.store.providers import Failing, Health
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.ids import new_id
-from tests.conftest import StandingClock
+from tests.conftest import MakeDatabase, Serve, StandingClock
 from tests.integration.backbone import until
-from tests.integration.notify import QUICK, Desk, MakeDatabase, people
+from tests.integration.notify import QUICK, Desk, people
 from tests.integration.notify_scripts import Act, Scripted, accept, offers, receipt, report, sending
-from tests.integration.outside import Serve
 
 
 def providers(*names: str) -> list[Scripted]:

@@ -16,11 +16,10 @@ from shared.events.envelope import Envelope, write_headers
 from shared.events.training import TrainingEnrolled
 from shared.events.vendor import VendorMerged
 from shared.ids import new_id
-from tests.conftest import StandingClock
+from tests.conftest import MakeDatabase, Serve, StandingClock
 from tests.integration.bazaar import Fair, open_fair, site
-from tests.integration.notify import MakeDatabase, card
+from tests.integration.notify import card
 from tests.integration.notify_replies import DAYS, Counter, confirmed, declined, ids, numbers, offered, phone
-from tests.integration.outside import Serve
 
 # --- YA and TIDAK
 

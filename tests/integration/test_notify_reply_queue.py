@@ -16,11 +16,10 @@ from services.notify.handlers import queue, replies
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.ids import new_id
-from tests.conftest import StandingClock
-from tests.integration.notify import Desk, MakeDatabase, card
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.notify import Desk, card
 from tests.integration.notify_replies import Counter, phone, words
 from tests.integration.notify_scripts import Scripted, sending
-from tests.integration.outside import Serve
 
 
 @dataclass

@@ -11,9 +11,9 @@ from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.events.notify import NotificationSent
 from shared.kafka import ensure_topics
-from tests.conftest import StandingClock, environment
+from tests.conftest import MakeDatabase, StandingClock, environment
 from tests.integration.backbone import producer, until
-from tests.integration.notify import Desk, Mailbox, MakeDatabase, card, enrolled, mail_server, offer, people
+from tests.integration.notify import Desk, Mailbox, card, enrolled, mail_server, offer, people
 
 
 async def sent(broker: str, vendors: set[UUID], seconds: float = 30) -> list[ConsumerRecord]:

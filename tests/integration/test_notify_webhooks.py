@@ -20,9 +20,8 @@ from services.notify.handlers.delivery import End
 from services.notify.store.delivery import Start
 from shared.crypto import Sealer
 from shared.ids import new_id
-from tests.conftest import StandingClock
-from tests.integration.notify import Desk, MakeDatabase, card, enrolled, people
-from tests.integration.outside import Serve
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.notify import Desk, card, enrolled, people
 
 SECRET = "rahasia-sekali"
 PUBLIC = "https://pesan.example.go.id"

@@ -6,7 +6,7 @@ PostgreSQL is real; in Kafka's place stands a log that can be late, silent or lo
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
@@ -24,10 +24,8 @@ from hypothesis.errors import Flaky
 from shared import db, outbox, relay
 from shared.db import Database, open_database
 from shared.relay import Relay, partition_of
-from tests.conftest import FreshDatabase
 from tests.integration.backbone import NOW, Counted
 
-MakeDatabase = Callable[[str], Awaitable[FreshDatabase]]
 KEYS = ("a", "b", "c")
 PARTITIONS = 2
 POINTS = ("relay.read", "relay.published", "relay.deleted")

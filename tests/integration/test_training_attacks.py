@@ -22,11 +22,11 @@ from shared.errors import Refused
 from shared.events.rights import VendorErased
 from shared.events.vendor import ContactCard, VendorMerged
 from shared.ids import new_id
-from tests.conftest import StandingClock
+from tests.conftest import MakeDatabase, Serve, StandingClock
 from tests.integration import test_training_doors as doors
 from tests.integration.test_training_certificates import graduate, listed, name, settle
 from tests.integration.test_training_doors import World
-from tests.integration.training import COURSE, MakeDatabase, School, Serve, moment, ok
+from tests.integration.training import COURSE, School, moment, ok
 
 LETTER = """
 INSERT INTO dead_letter (id, topic, partition, record_offset, key, value, headers, type, record_time, state, created_at)

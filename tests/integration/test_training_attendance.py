@@ -36,9 +36,9 @@ from shared.events.vendor import VendorMerged
 from shared.ids import new_id
 from shared.tickets import read_keys, read_ticket
 from shared.timers import run_due
-from tests.conftest import StandingClock
+from tests.conftest import MakeDatabase, Serve, StandingClock
 from tests.integration.bazaar_day import Phone
-from tests.integration.training import MakeDatabase, School, Serve, moment, ok
+from tests.integration.training import School, moment, ok
 
 DAYS = (date(2023, 3, 6), date(2023, 3, 7))
 MORNING, EVENING = moment("2023-03-06T09:00"), moment("2023-03-07T17:00")

@@ -18,7 +18,7 @@ from shared.crypto import Sealer
 from shared.events.vendor import VendorEvent, VendorMerged, VendorUnmerged
 from shared.ids import new_id
 from shared.timers import run_due
-from tests.conftest import StandingClock
+from tests.conftest import MakeDatabase, Serve, StandingClock
 from tests.integration.graduation import (
     LEAST,
     MONTHS,
@@ -29,7 +29,7 @@ from tests.integration.graduation import (
     refusal,
     same_as_told,
 )
-from tests.integration.training import KARANG_ANYAR, MakeDatabase, School, Serve, ok
+from tests.integration.training import KARANG_ANYAR, School, ok
 
 
 @pytest.fixture

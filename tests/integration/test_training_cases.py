@@ -25,15 +25,8 @@ from shared.events.vendor import VendorEvent, VendorMerged, VendorUnmerged
 from shared.ids import new_id
 from shared.resealing import reseal
 from shared.timers import run_due
-from tests.conftest import StandingClock
-from tests.integration.training import (
-    GAMBIR_KELURAHAN,
-    MakeDatabase,
-    School,
-    Serve,
-    moment,
-    ok,
-)
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.training import GAMBIR_KELURAHAN, School, moment, ok
 from tests.integration.vendor import Registry
 
 

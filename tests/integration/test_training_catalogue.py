@@ -18,8 +18,8 @@ from shared.events.programme import PartnerAgreementEnded, PartnerAgreementMade
 from shared.events.vendor import VendorMerged
 from shared.ids import new_id
 from shared.timers import run_due
-from tests.conftest import StandingClock
-from tests.integration.training import COURSE, SAWAH_BESAR, MakeDatabase, School, Serve, moment, ok
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.training import COURSE, SAWAH_BESAR, School, moment, ok
 
 
 @pytest.fixture

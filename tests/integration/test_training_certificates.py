@@ -27,8 +27,8 @@ from shared.events.vendor import ContactCard, VendorMerged, VendorUnmerged
 from shared.ids import new_id
 from shared.resealing import reseal
 from shared.timers import run_due
-from tests.conftest import FreshDatabase, StandingClock
-from tests.integration.training import COURSE, MakeDatabase, School, Serve, moment, ok
+from tests.conftest import FreshDatabase, MakeDatabase, Serve, StandingClock
+from tests.integration.training import COURSE, School, moment, ok
 
 DAYS = ("2023-03-06", "2023-03-07")
 ISSUER = "Dinas PPKUKM Provinsi DKI Jakarta"

@@ -31,8 +31,8 @@ from shared.events.rights import VendorErased
 from shared.events.vendor import VendorMerged
 from shared.ids import new_id
 from shared.timers import run_due
-from tests.conftest import StandingClock
-from tests.integration.training import COURSE, GAMBIR, SAWAH_BESAR, MakeDatabase, School, Serve, moment, ok
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.training import COURSE, GAMBIR, SAWAH_BESAR, School, moment, ok
 
 LATER = ["2023-03-20", "2023-03-21"]
 BOOTH = {"bazaar_name": "Bazar", "site_id": "s", "site_name": "Rusun", "booth": "A07"}

@@ -25,18 +25,8 @@ from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.db import Connection
 from shared.events.vendor import VendorCategoryChosen, VendorCoached
-from tests.conftest import StandingClock
-from tests.integration.training import (
-    COURSE,
-    GAMBIR,
-    GAMBIR_KELURAHAN,
-    MakeDatabase,
-    School,
-    Serve,
-    moment,
-    ok,
-    registered,
-)
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.training import COURSE, GAMBIR, GAMBIR_KELURAHAN, School, moment, ok, registered
 
 
 @pytest.fixture

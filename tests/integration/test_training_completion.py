@@ -24,9 +24,9 @@ from shared.db import Database
 from shared.events.envelope import Envelope, write_headers
 from shared.events.training import TOPIC
 from shared.events.vendor import VendorEvent
-from tests.conftest import StandingClock
+from tests.conftest import MakeDatabase, Serve, StandingClock
 from tests.integration.bazaar import Fair
-from tests.integration.training import COURSE, MakeDatabase, School, Serve, moment, ok
+from tests.integration.training import COURSE, School, moment, ok
 from tests.integration.vendor import Registry
 
 PROVINCE = "31"

@@ -25,7 +25,7 @@ from shared.crypto import Sealer
 from shared.events.programme import PartnerAgreementMade
 from shared.events.rights import ConsentGiven
 from shared.ids import new_id
-from tests.conftest import StandingClock
+from tests.conftest import MakeDatabase, Serve, StandingClock
 from tests.integration import doors
 from tests.integration.doors import EVERYBODY, ITSELF, OPERATOR, REGISTRAR, about, knock
 from tests.integration.graduation import Programme, make_programme
@@ -35,16 +35,7 @@ from tests.integration.test_training_certificates import graduate
 from tests.integration.test_training_matching import p3, work_off
 from tests.integration.test_training_mentors import adopt, enter, entry, foster, give, join, visit
 from tests.integration.test_training_visits import HEADINGS
-from tests.integration.training import (
-    COURSE,
-    KARANG_ANYAR,
-    SAWAH_BESAR,
-    MakeDatabase,
-    School,
-    Serve,
-    moment,
-    ok,
-)
+from tests.integration.training import COURSE, KARANG_ANYAR, SAWAH_BESAR, School, moment, ok
 
 LOCAL = frozenset({"officer of the kelurahan"})
 PROVINCE = frozenset({"officer of the province"})

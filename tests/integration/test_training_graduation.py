@@ -17,7 +17,7 @@ from shared.crypto import Sealer
 from shared.events.rights import VendorErased
 from shared.events.vendor import VendorCoached, VendorCoachingEnded, VendorMerged, VendorUnmerged
 from shared.ids import new_id
-from tests.conftest import StandingClock
+from tests.conftest import MakeDatabase, Serve, StandingClock
 from tests.integration.graduation import (
     LEAST,
     NOW,
@@ -26,7 +26,7 @@ from tests.integration.graduation import (
     refusal,
     same_as_told,
 )
-from tests.integration.training import MakeDatabase, School, Serve, ok
+from tests.integration.training import School, ok
 from tests.integration.vendor import until
 
 

@@ -22,18 +22,8 @@ from shared.events.rights import VendorErased
 from shared.events.vendor import VendorMerged, VendorMoved, VendorUnmerged
 from shared.ids import new_id
 from shared.timers import run_due
-from tests.conftest import StandingClock
-from tests.integration.training import (
-    GAMBIR,
-    GAMBIR_KELURAHAN,
-    KARANG_ANYAR,
-    SAWAH_BESAR,
-    MakeDatabase,
-    School,
-    Serve,
-    ok,
-    registered,
-)
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.training import GAMBIR, GAMBIR_KELURAHAN, KARANG_ANYAR, SAWAH_BESAR, School, ok, registered
 
 CITY = "31.71"
 TIMERS = {PUBLISH: put_into_effect, NEWCOMERS: match_by_timer}

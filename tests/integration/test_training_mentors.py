@@ -15,8 +15,8 @@ from shared.crypto import Sealer
 from shared.events.rights import VendorErased
 from shared.events.vendor import VendorMerged
 from shared.ids import new_id
-from tests.conftest import StandingClock
-from tests.integration.training import GAMBIR, SAWAH_BESAR, MakeDatabase, School, Serve, moment, ok
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.training import GAMBIR, SAWAH_BESAR, School, moment, ok
 
 OTHER_CITY = "31.72"
 

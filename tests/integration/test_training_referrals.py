@@ -31,8 +31,8 @@ from shared.events.rights import ConsentGiven, ConsentWithdrawn, VendorErased
 from shared.events.training import CapitalReferralMoved
 from shared.events.vendor import VendorKindChosen, VendorMerged, VendorUnmerged
 from shared.ids import new_id
-from tests.conftest import StandingClock
-from tests.integration.training import MakeDatabase, School, Serve, moment, ok
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.training import School, moment, ok
 from tests.integration.vendor import Registry
 
 BANK = "bank-dki"

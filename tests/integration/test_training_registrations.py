@@ -12,16 +12,14 @@ from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.events.vendor import VendorCategoryChosen, VendorCoached
 from shared.ids import new_id
-from tests.conftest import StandingClock
+from tests.conftest import MakeDatabase, Serve, StandingClock
 from tests.integration.training import (
     COURSE,
     GAMBIR,
     GAMBIR_KELURAHAN,
     KARANG_ANYAR,
     SAWAH_BESAR,
-    MakeDatabase,
     School,
-    Serve,
     moment,
     ok,
     registered,

@@ -18,8 +18,8 @@ from shared.crypto import Sealer
 from shared.events.rights import VendorErased
 from shared.events.vendor import VendorMerged
 from shared.ids import new_id
-from tests.conftest import StandingClock
-from tests.integration.training import GAMBIR, MakeDatabase, School, Serve, moment, ok
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.training import GAMBIR, School, moment, ok
 
 HEADINGS = "id_anggota;tanggal;cara;tindak_lanjut;tanggal_tindak_lanjut;bulan;omzet;aset;tenaga_kerja;catatan;nomor"
 NOTE = "Omzet naik karena pesanan katering, perlu mesin baru."

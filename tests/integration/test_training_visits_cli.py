@@ -21,8 +21,8 @@ from services.training.visit_sheets import ROWS_MAX
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.service import Platform
-from tests.conftest import StandingClock, environment
-from tests.integration.training import MakeDatabase, School, moment, ok
+from tests.conftest import MakeDatabase, StandingClock, environment
+from tests.integration.training import School, moment, ok
 from tests.integration.vendor import until
 
 

@@ -23,18 +23,8 @@ from shared.events.rights import VendorErased
 from shared.events.vendor import VendorMerged, VendorMoved, VendorUnmerged
 from shared.ids import new_id
 from shared.timers import run_due
-from tests.conftest import StandingClock
-from tests.integration.training import (
-    COURSE,
-    GAMBIR,
-    GAMBIR_KELURAHAN,
-    SAWAH_BESAR,
-    MakeDatabase,
-    School,
-    Serve,
-    moment,
-    ok,
-)
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.training import COURSE, GAMBIR, GAMBIR_KELURAHAN, SAWAH_BESAR, School, moment, ok
 
 TIMERS = {PROMOTE: promote_waiting, BEGIN: begin_class}
 LATER = ["2023-03-20", "2023-03-21"]

@@ -31,19 +31,9 @@ from shared.events.rights import ConsentGiven, ConsentWithdrawn, VendorErased
 from shared.events.vendor import ContactCard, VendorEvent, VendorMerged, VendorMoved, VendorUnmerged
 from shared.ids import new_id
 from shared.timers import run_due
-from tests.conftest import StandingClock
+from tests.conftest import MakeDatabase, Serve, StandingClock
 from tests.integration.graduation import LEAST, ONLY_TURNOVER
-from tests.integration.training import (
-    COURSE,
-    GAMBIR,
-    GAMBIR_KELURAHAN,
-    KARANG_ANYAR,
-    SAWAH_BESAR,
-    MakeDatabase,
-    School,
-    Serve,
-    registered,
-)
+from tests.integration.training import COURSE, GAMBIR, GAMBIR_KELURAHAN, KARANG_ANYAR, SAWAH_BESAR, School, registered
 from tests.integration.training_books import Books, Row
 
 FURTHER = "rencana-usaha"

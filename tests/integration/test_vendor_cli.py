@@ -18,8 +18,8 @@ from services.vendor.app import create
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.service import Platform
-from tests.conftest import StandingClock, environment
-from tests.integration.vendor import HEADINGS, MakeDatabase, Registry, nik, row, sheet, until
+from tests.conftest import MakeDatabase, StandingClock, environment
+from tests.integration.vendor import HEADINGS, Registry, nik, row, sheet, until
 
 
 class Result(NamedTuple):

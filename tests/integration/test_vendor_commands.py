@@ -15,8 +15,8 @@ from shared.crypto import Sealer
 from shared.events.envelope import Envelope, write_headers
 from shared.events.vendor import RegisterVendor
 from shared.ids import new_id
-from tests.conftest import StandingClock
-from tests.integration.vendor import MakeDatabase, Registry, Serve, nik, person
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.vendor import Registry, nik, person
 
 
 @dataclass

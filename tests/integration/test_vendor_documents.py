@@ -23,18 +23,8 @@ from shared.http import write_cursor
 from shared.service import Platform
 from shared.settings import load
 from shared.timers import run_due
-from tests.conftest import StandingClock
-from tests.integration.vendor import (
-    KARANG_ANYAR,
-    PENJARINGAN,
-    MakeDatabase,
-    Published,
-    Registry,
-    Serve,
-    at_once,
-    nik,
-    ok,
-)
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.vendor import KARANG_ANYAR, PENJARINGAN, Published, Registry, at_once, nik, ok
 from tests.unit.test_vendor_pictures import jpeg
 
 SCAN = b"%PDF-1.7\n1 0 obj\n%%EOF\n"

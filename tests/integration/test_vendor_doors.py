@@ -23,7 +23,7 @@ from services.vendor.handlers.programme import follow_capital
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.ids import new_id
-from tests.conftest import StandingClock
+from tests.conftest import MakeDatabase, Serve, StandingClock
 from tests.integration import doors
 from tests.integration.doors import (
     ELSEWHERE,
@@ -43,7 +43,7 @@ from tests.integration.doors import (
     send,
     wrong_status,
 )
-from tests.integration.vendor import PENJARINGAN, MakeDatabase, Registry, Serve, nik, ok, person, row, sheet, until
+from tests.integration.vendor import PENJARINGAN, Registry, nik, ok, person, row, sheet, until
 from tests.unit.test_vendor_pictures import png
 
 BANK, BANKS = frozenset({"bank"}), frozenset({"bank", "another bank"})

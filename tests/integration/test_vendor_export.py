@@ -16,8 +16,8 @@ from services.vendor.cli import app as cli
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.service import Platform
-from tests.conftest import StandingClock, environment
-from tests.integration.vendor import MakeDatabase, Registry, nik, row, sheet, until
+from tests.conftest import MakeDatabase, StandingClock, environment
+from tests.integration.vendor import Registry, nik, row, sheet, until
 
 
 @dataclass

@@ -28,9 +28,8 @@ from shared.files.stores import StoreUnavailable
 from shared.service import Platform
 from shared.settings import load
 from shared.timers import run_due
-from tests.conftest import SECRET_KEYS, StandingClock, environment
+from tests.conftest import SECRET_KEYS, MakeDatabase, StandingClock, environment
 from tests.integration.bucket import ACCESS_KEY, BUCKET, SECRET_KEY, Bucket, serve_bucket
-from tests.integration.vendor import MakeDatabase
 from tests.unit.test_vendor_pictures import SECRET, exif, jpeg, png, riff, segment
 
 PDF = b"%PDF-1.7\n" + SECRET + b"\n%%EOF\n"

@@ -24,7 +24,8 @@ from services.vendor.sheets import open_sheet
 from services.vendor.store.vendors import copy_vendors
 from shared.db import Database
 from shared.http.pages import write_cursor
-from tests.integration.vendor import HEADINGS, PENJARINGAN, MakeDatabase, Registry, nik, ok, row, sheet, until
+from tests.conftest import MakeDatabase
+from tests.integration.vendor import HEADINGS, PENJARINGAN, Registry, nik, ok, row, sheet, until
 
 
 def counts(report: dict[str, Any]) -> tuple[int, int, int, int]:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
-from tests.conftest import StandingClock, environment, repository_root
-from tests.integration.vendor import MakeDatabase, Registry, row, sheet
+from tests.conftest import MakeDatabase, StandingClock, environment, repository_root
+from tests.integration.vendor import Registry, row, sheet
 
 CHUNK_ROWS = 150
 ROWS = 2_100

@@ -12,8 +12,8 @@ from services.vendor.store import coaching, products
 from services.vendor.store import vendors as store
 from services.vendor.store.vendors import Place, VendorFilter
 from shared.db import Connection
-from tests.conftest import StandingClock
-from tests.integration.vendor import KARANG_ANYAR, PENJARINGAN, MakeDatabase, Registry, nik, ok
+from tests.conftest import MakeDatabase, StandingClock
+from tests.integration.vendor import KARANG_ANYAR, PENJARINGAN, Registry, nik, ok
 
 
 async def asked(registry: Registry, *, token: str | None = None, **body: Any) -> Any:

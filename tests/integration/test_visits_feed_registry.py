@@ -22,10 +22,10 @@ from shared.crypto import Sealer
 from shared.db import Database
 from shared.events.envelope import Envelope, write_headers
 from shared.events.vendor import VendorEvent
-from tests.conftest import StandingClock
+from tests.conftest import MakeDatabase, Serve, StandingClock
 from tests.integration.training import School, moment
 from tests.integration.training import ok as ok_of_training
-from tests.integration.vendor import MakeDatabase, Registry, Serve, ok
+from tests.integration.vendor import Registry, ok
 
 PARTITIONS = 4
 MONTHS = ("2023-01", "2023-02")

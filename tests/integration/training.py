@@ -2,11 +2,11 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import httpx
@@ -21,15 +21,11 @@ from shared.db import Database
 from shared.events.envelope import Envelope, Event, write_headers
 from shared.events.vendor import VendorRegistered
 from shared.ids import new_id
-from shared.service import Service
-from tests.conftest import FreshDatabase
 
 SAWAH_BESAR = "31.71.02"
 KARANG_ANYAR = "31.71.02.1002"
 GAMBIR = "31.71.01"
 GAMBIR_KELURAHAN = "31.71.01.1001"
-MakeDatabase: TypeAlias = Callable[[str], Awaitable[FreshDatabase]]
-Serve: TypeAlias = Callable[[Callable[[], Service], FreshDatabase], httpx.AsyncClient]
 
 COURSE = "dasar-kewirausahaan"
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import httpx
@@ -13,14 +13,10 @@ from shared.auth import LocalIssuer
 from shared.clock import Clock
 from shared.crypto import Sealer
 from shared.db import Database
-from shared.service import Service
-from tests.conftest import FreshDatabase
 
 KARANG_ANYAR = "31.71.02.1002"
 PENJARINGAN = "31.72.01.1001"
 HEADINGS = "nik;nama;no_hp;kode_kelurahan;rw;rt;alamat;email;kategori;pengampu"
-MakeDatabase: TypeAlias = Callable[[str], Awaitable[FreshDatabase]]
-Serve: TypeAlias = Callable[[Callable[[], Service], FreshDatabase], httpx.AsyncClient]
 
 
 class Published(NamedTuple):
