@@ -117,6 +117,7 @@ class Stream:
         self._consumers = {consumer.subscription.topic: consumer for consumer in consumers}
         self._standing: dict[str, _Standing] = {}
         self._subscribers: dict[str, Any] = {}
+        self._starting: asyncio.Task[None] | None = None
         self._started = False
         self._measured: set[tuple[str, int]] = set()
         self.broker = KafkaBroker(
@@ -199,6 +200,12 @@ class Stream:
         await supervise("consume.report", self._report, self.stopping)
 
     async def _start(self) -> None:
+        self._starting = asyncio.create_task(self._connect())
+        await asyncio.wait([self._starting])
+        if not self._starting.cancelled():  # by `stop`
+            self._starting.result()
+
+    async def _connect(self) -> None:
         try:
             await self.broker.start()
         except BaseException:
@@ -206,13 +213,15 @@ class Stream:
                 await self.broker.stop()
             raise
         self._started = True
-        if self.stopping.is_set():  # `stop` came while we were connecting and found nothing to stop
-            await self.broker.stop()
 
     async def stop(self) -> None:
         """Read no further, let what is in flight end, leave the group. A broker that is away is not waited for."""
         try:
             async with asyncio.timeout(STOP_SECONDS):
+                if self._starting is not None and not self._starting.done():
+                    # a consumer that is closed while it connects waits for ever for answers that nobody reads
+                    self._starting.cancel()
+                    await asyncio.wait([self._starting])
                 await self.broker.stop()
         except (TimeoutError, KafkaError) as error:
             logger.warning("consume.left_in_haste", error=type(error).__name__)

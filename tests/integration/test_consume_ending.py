@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 
 from shared.consume import Subscription
 from tests.conftest import MakeDatabase
@@ -42,6 +43,30 @@ async def test_a_stream_that_is_stopped_while_it_tells_kafka_its_offsets_ends(
         reader.stopping.set()
         await reader.stream.stop()
         stopped.set()
+        _, still = await asyncio.wait(reader.tasks, timeout=10)
+        for task in still:
+            task.cancel()
+        assert not still
+
+
+async def test_a_stream_that_is_stopped_while_it_connects_ends(
+    make_database: MakeDatabase, broker: str, setenv: SetEnv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aiokafka waits for ever for the partitions of a topic when its client was closed meanwhile."""
+    fresh, topic = await make_database("vendor"), await make_topic(broker, partitions=1)
+    wait_for_topics, connecting = AIOKafkaConsumer._wait_topics, asyncio.Event()
+
+    async def told(kafka: AIOKafkaConsumer) -> None:
+        connecting.set()
+        await asyncio.sleep(0)  # and only now the one that stops it may go on
+        await wait_for_topics(kafka)
+
+    monkeypatch.setattr(AIOKafkaConsumer, "_wait_topics", told)
+    async with reading(fresh, broker, Subscription(topic, on={Counted: add}), setenv) as reader:
+        async with asyncio.timeout(10):
+            await connecting.wait()
+        reader.stopping.set()
+        await reader.stream.stop()
         _, still = await asyncio.wait(reader.tasks, timeout=10)
         for task in still:
             task.cancel()
