@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from services.bazaar.allocation import read_problem, result_to_json, solve
 from services.bazaar.allocation.problem import canonical_json
 from services.bazaar.domain.ceremony import Ingredients, commitment_of, seed_of
+from services.bazaar.domain.receipts import grow
 from services.cli import app
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
@@ -163,7 +164,7 @@ def solve_again(outsider: Outsider) -> None:
 
 def another_list(outsider: Outsider) -> None:
     """Somebody is moved forward after the freeze; seed, problem and result are made to match, and the page of the
-    ceremony too: by itself, all of it fits together."""
+    ceremony and the receipts too: by itself, all of it fits together."""
     frozen = favoured(outsider.read("frozen"))
     write(outsider, "frozen", frozen)
     page = outsider.read("ceremony")
@@ -172,6 +173,22 @@ def another_list(outsider: Outsider) -> None:
     write(outsider, "ceremony", page)
     write(outsider, "problem", {**frozen, "seed": page["seed"]})
     solve_again(outsider)
+    receipt, tree = outsider.read("receipt"), grow([canonical_json(one) for one in frozen["applicants"]])
+    (outcome,) = [
+        {kind: one}
+        for kind in ("served", "waiting")
+        for one in outsider.read("result")[kind]
+        if one["applicant"] == receipt["entry"]["id"]
+    ]
+    forged = {
+        "frozen_sha256": page["frozen_sha256"],
+        "applicants_root": tree.root.hex(),
+        "entry": frozen["applicants"][receipt["index"]],
+        "path": [one.hex() for one in tree.path(receipt["index"])],
+        "result_sha256": outsider.sha256sum("result"),
+        "outcome": outcome,
+    }
+    write(outsider, "receipt", receipt | forged)
 
 
 def another_list_in_the_problem_alone(outsider: Outsider) -> None:
