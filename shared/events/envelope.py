@@ -11,7 +11,17 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["Command", "Envelope", "Event", "Malformed", "Message", "read_envelope", "write_headers"]
+__all__ = [
+    "Command",
+    "Envelope",
+    "Event",
+    "Malformed",
+    "Message",
+    "join_headers",
+    "read_envelope",
+    "time_text",
+    "write_headers",
+]
 
 
 class Malformed(ValueError):
@@ -82,19 +92,27 @@ class Envelope(NamedTuple):
 
 def write_headers(envelope: Envelope) -> list[tuple[str, bytes]]:
     """The Kafka headers of an envelope."""
+    event_id, kind, source, time, subject, sequence, traceparent = envelope
+    return join_headers(event_id, kind, source.encode(), time_text(time), subject.encode(), sequence, traceparent)
+
+
+def join_headers(
+    event_id: UUID, kind: str, source: bytes, time: bytes, subject: bytes, sequence: int | None, traceparent: str | None
+) -> list[tuple[str, bytes]]:
+    """What `write_headers` does, for whoever writes thousands and has some of it as bytes; `time` by `time_text`."""
     headers = [
         _SPEC_VERSION,
-        ("ce_id", str(envelope.id).encode()),
-        ("ce_type", envelope.type.encode()),
-        ("ce_source", envelope.source.encode()),
-        ("ce_time", _time_text(envelope.time)),
-        ("ce_subject", envelope.subject.encode()),
+        ("ce_id", str(event_id).encode()),
+        _type_header(kind),
+        ("ce_source", source),
+        ("ce_time", time),
+        ("ce_subject", subject),
         _CONTENT_TYPE,
     ]
-    if envelope.sequence is not None:
-        headers.append(("ce_sequence", b"%d" % envelope.sequence))
-    if envelope.traceparent is not None:
-        headers.append(("traceparent", envelope.traceparent.encode()))
+    if sequence is not None:
+        headers.append(("ce_sequence", b"%d" % sequence))
+    if traceparent is not None:
+        headers.append(("traceparent", traceparent.encode()))
     return headers
 
 
@@ -102,13 +120,17 @@ _SPEC_VERSION = ("ce_specversion", b"1.0")
 _CONTENT_TYPE = ("content-type", b"application/json")
 
 
-# The events of a transaction share their moment, so both directions remember the last ones.
 @lru_cache(maxsize=1024)
-def _time_text(moment: datetime) -> bytes:
+def _type_header(kind: str) -> tuple[str, bytes]:
+    return "ce_type", kind.encode()
+
+
+def time_text(moment: datetime) -> bytes:
+    """A moment as `ce_time` says it: RFC 3339, UTC."""
     return moment.astimezone(UTC).isoformat().encode()
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=1024)  # the events of a transaction share their moment
 def _moment(text: bytes) -> datetime:
     """Raises ValueError."""
     moment = datetime.fromisoformat(text.decode())

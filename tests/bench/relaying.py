@@ -37,8 +37,10 @@ class _CountingRelay(Relay):
         self.left, self.done = number, asyncio.Event()
         return self.done
 
-    async def _publish(self, producer: AIOKafkaProducer, rows: Sequence[asyncpg.Record]) -> None:
-        await super()._publish(producer, rows)
+    async def _publish(
+        self, producer: AIOKafkaProducer, rows: Sequence[asyncpg.Record], before: asyncio.Task[None] | None
+    ) -> None:
+        await super()._publish(producer, rows, before)
         self.left -= len(rows)
         if self.left <= 0:
             self.done.set()

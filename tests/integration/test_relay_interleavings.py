@@ -315,7 +315,7 @@ WITH gone AS (
         SELECT seq FROM outbox WHERE NOT seq <@ $2::int8multirange ORDER BY seq LIMIT $3
     ) RETURNING *
 )
-SELECT seq, event_id, topic, key, sequence, type, occurred_at, traceparent, payload
+SELECT seq, event_id, topic, key, sequence, type, timestamptz_send(occurred_at), traceparent, payload
 FROM gone WHERE NOT seq <@ $2::int8multirange ORDER BY seq
 """
 
@@ -324,14 +324,27 @@ async def _not_waited_for(*_: object) -> None:
     return None
 
 
+publish = Relay._publish
+
+
+async def _all_at_once(self: Relay, producer: Any, rows: Any, _: object) -> None:
+    await publish(self, producer, rows, None)
+
+
 @pytest.mark.parametrize(
     ("place", "name", "fault"),
     [
         (relay, "NEXT", DELETE_FIRST),
         (relay, "NEXT", relay.NEXT.replace("ORDER BY seq", "ORDER BY seq DESC")),
         (Relay, "_acknowledged", _not_waited_for),
+        (Relay, "_publish", _all_at_once),
     ],
-    ids=["deleted before it is published", "newest first", "deleted before it is acknowledged"],
+    ids=[
+        "deleted before it is published",
+        "newest first",
+        "deleted before it is acknowledged",
+        "sent before the one before is acknowledged",
+    ],
 )
 def test_with_a_fault_a_counter_example_is_found(
     world: World, monkeypatch: pytest.MonkeyPatch, place: object, name: str, fault: object
