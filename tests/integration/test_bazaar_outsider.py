@@ -22,8 +22,8 @@ from services.bazaar.domain.receipts import grow
 from services.cli import app
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
-from tests.conftest import StandingClock
-from tests.integration.bazaar import CLOSING, GAMBIR, Fair, MakeDatabase, Serve, open_fair, site
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.bazaar import CLOSING, GAMBIR, Fair, open_fair, site
 
 SECRETS = [sha256(f"secret {number}".encode()).hexdigest() for number in range(3)]
 

@@ -8,8 +8,8 @@ import pytest
 
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
-from tests.conftest import StandingClock
-from tests.integration.bazaar import Fair, MakeDatabase, Serve, at, open_fair, site
+from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.bazaar import Fair, at, open_fair, site
 
 
 @pytest.fixture
