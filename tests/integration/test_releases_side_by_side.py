@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from services import SERVICES
 from services.cli import app
-from shared import inbound, releases
+from shared import inbound, releases, stream
 from shared.clock import Clock
 from shared.consume import Consumer, Received, Subscription
 from shared.crypto import Sealer
@@ -141,8 +141,8 @@ async def offset(fresh: FreshDatabase, topic: str) -> int:
         return (await inbound.find_offsets(conn, topic)).get(0, 0)
 
 
-def holds(reader: Reader, what: str) -> Callable[[], bool]:
-    """This reader leaves it to the newer release."""
+def holds(reader: Reader, what: str | None) -> Callable[[], bool]:
+    """This reader leaves it to the newer release; None: nothing any more."""
     return lambda: reader.consumer.waiting_for_release == what
 
 
@@ -176,6 +176,22 @@ async def test_an_older_consumer_leaves_a_type_to_the_newer_release_which_applie
             await until(reaches(fresh, "c", 1), 30)
             assert await trail(fresh, "a") == [1, 3, 0, 5]
             assert (await old.counters())["a"] == (13, 4)
+
+
+async def test_who_holds_something_back_for_long_makes_room_for_the_newer_release(
+    make_database: MakeDatabase, broker: str, setenv: SetEnv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "MAX_POLL_INTERVAL_MS", 3_000)
+    fresh, topic = await make_database("vendor"), await make_topic(broker, partitions=1)
+    await make_counters(fresh.database)
+    await announce(fresh, newer(topic))
+    async with reading(fresh, broker, older(topic), setenv) as old:
+        await send(broker, topic, STORY)
+        await until(holds(old, "Doubled"))
+        async with reading(fresh, broker, newer(topic), setenv):  # and the older one is told nothing and goes on
+            await until(reaches(fresh, "c", 1), 40)
+            assert await trail(fresh, "a") == [3, 0, 5]
+        await until(holds(old, None))
 
 
 async def test_what_stands_before_it_in_a_batch_is_applied_and_so_are_other_partitions(
