@@ -9,6 +9,7 @@ from shared.db import Connection
 
 __all__ = [
     "REMOVE_FILE",
+    "FileLost",
     "StoredFile",
     "add_file",
     "find_file",

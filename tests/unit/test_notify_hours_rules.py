@@ -21,6 +21,8 @@ from services.notify.plans import Lane
 from shared.clock import JAKARTA
 from shared.days_off import is_idul_fitri
 
+is_idul_fitri(date(2023, 1, 1))  # loads what reckons the days: not in the time that an example has
+
 HOURS = Hours((time(21), time(6)), (time(11, 30), time(13)), feasts=True)
 LATER = timedelta(days=7)
 

@@ -15,6 +15,9 @@ from services.notify.domain.hours import Hours, opens
 from services.notify.domain.planner import TIERS, Usage, Way, combine, plan, plan_tiers
 from services.notify.plans import Lane
 from shared.clock import day_in_jakarta
+from shared.days_off import is_idul_fitri
+
+is_idul_fitri(date(2023, 1, 1))  # loads what reckons the days: not in the time that an example has
 
 PAUSES = Hours((time(21), time(6)), (time(11, 30), time(13)), feasts=True)
 BEGINS = datetime(2023, 3, 1, 2, tzinfo=UTC)  # Wednesday, 09.00 WIB
