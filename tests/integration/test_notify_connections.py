@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-import httpx
+import certifi
 import pytest
 import uvloop
 from cryptography import x509
@@ -157,7 +157,7 @@ async def test_a_connection_that_took_long_to_open_is_used(tmp_path: Path, monke
         await asyncio.gather(pass_on(reader, before), pass_on(behind, writer), return_exceptions=True)
 
     monkeypatch.setattr(http, "KEPT_OPEN_SECONDS", 0.2)
-    monkeypatch.setattr(httpx, "create_ssl_context", lambda trust_env: ssl.create_default_context(cafile=certificate))
+    monkeypatch.setattr(certifi, "where", lambda: str(certificate))
     slow = await asyncio.start_server(pass_on_late, "127.0.0.1", 0)
     url = f"https://127.0.0.1:{slow.sockets[0].getsockname()[1]}"
     connection = Connection(Api(url, connect_seconds=10.0, answer_seconds=10.0))
@@ -184,9 +184,7 @@ async def test_a_server_that_proves_who_it_is_gets_the_message_and_no_other(
         stranger = Connection(Api(url, connect_seconds=2.0, answer_seconds=2.0))
         assert await ask(stranger) == Deferred("before-content disconnected", "provider")
         assert script.asked == []
-        monkeypatch.setattr(
-            httpx, "create_ssl_context", lambda trust_env: ssl.create_default_context(cafile=certificate)
-        )
+        monkeypatch.setattr(certifi, "where", lambda: str(certificate))
         known = Connection(Api(url, connect_seconds=2.0, answer_seconds=2.0))
         assert [await ask(known), await ask(known)] == [3, 3]
         assert len(script.asked) == 2

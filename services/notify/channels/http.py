@@ -16,8 +16,8 @@ from functools import cached_property
 from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
+import certifi
 import h11
-import httpx
 
 from services.notify.channels import ChannelDown, Letter
 from services.notify.domain.delivery import Ambiguous, Deferred, Outcome
@@ -176,7 +176,7 @@ class Api:
     @cached_property
     def _certificates(self) -> ssl.SSLContext | None:
         """Whom to believe, read once for all connections."""
-        return httpx.create_ssl_context(trust_env=False) if self._is_secure else None
+        return ssl.create_default_context(cafile=certifi.where()) if self._is_secure else None
 
     async def look(self) -> None:
         """Find out whether the provider can be reached, unless the last call told. Raises `ChannelDown`."""
