@@ -6,14 +6,15 @@ its notification was planned, which its id tells), so a calendar that has taken 
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
-
-from icalendar import Calendar, Event
 
 from services.notify.domain.contents import Attachment
 
-__all__ = ["attachments"]
+if TYPE_CHECKING:
+    from icalendar import Event
+
+__all__ = ["TEMPLATES", "attachments", "load"]
 
 PRODID = "-//Lapak//Pesan//ID"
 HOST = "lapak"
@@ -23,7 +24,14 @@ BOOTHS = ("booth-confirmed", "booth-swapped", "booth-days-added", "application-r
 CLASSES = ("training-enrolled", "training-class-moved")
 """Templates that tell when somebody is to be where, for sure. An offer is not sure yet."""
 
+TEMPLATES = frozenset({*BOOTHS, *CLASSES})
+
 _NAMES = {"id": ("jadwal.ics", "Lapak {}: {}", "Pelatihan: {}"), "en": ("schedule.ics", "Booth {}: {}", "Class: {}")}
+
+
+def load() -> None:
+    """Load `icalendar`, 3 MB. It takes up to 0.1 s: in a thread, where messages leave."""
+    import icalendar  # noqa: F401
 
 
 def attachments(
@@ -56,7 +64,7 @@ def planned_at(notification_id: UUID) -> datetime:
     return datetime.fromtimestamp((notification_id.int >> 80) // 1000, UTC)
 
 
-def _days(key: str, title: str, place: str | None, days: Iterable[date]) -> list[Event]:
+def _days(key: str, title: str, place: str | None, days: Iterable[date]) -> list["Event"]:
     """Whole days: an event for each run of them, so that no time zone can shift them."""
     runs: list[tuple[date, date]] = []
     for day in sorted(set(days)):
@@ -73,7 +81,7 @@ def _days(key: str, title: str, place: str | None, days: Iterable[date]) -> list
     return events
 
 
-def _sessions(key: str, title: str, place: str | None, moments: Iterable[datetime]) -> list[Event]:
+def _sessions(key: str, title: str, place: str | None, moments: Iterable[datetime]) -> list["Event"]:
     """Moments; when a session ends nobody says."""
     events = []
     for number, moment in enumerate(sorted(set(moments))):
@@ -83,7 +91,9 @@ def _sessions(key: str, title: str, place: str | None, moments: Iterable[datetim
     return events
 
 
-def _event(key: str, number: int, title: str, place: str | None) -> Event:
+def _event(key: str, number: int, title: str, place: str | None) -> "Event":
+    from icalendar import Event
+
     event = Event()
     event.add("uid", f"{key}{f'-{number + 1}' if number else ''}@{HOST}")
     event.add("summary", _text(title))
@@ -97,7 +107,9 @@ def _text(value: str) -> str:
     return " ".join(value.replace("\\", "/").split())
 
 
-def _written(events: Iterable[Event], moment: datetime) -> bytes:
+def _written(events: Iterable["Event"], moment: datetime) -> bytes:
+    from icalendar import Calendar
+
     calendar = Calendar()
     calendar.add("prodid", PRODID)
     calendar.add("version", "2.0")

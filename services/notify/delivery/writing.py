@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TypeAlias
 from uuid import UUID
 
+from services.notify import calendar_files
 from services.notify.channels import Letter, Provider
 from services.notify.domain.contents import Attachment
 from services.notify.domain.delivery import Rejected
@@ -63,6 +64,8 @@ class Writer:
             if len(files) < job.files:  # erased meanwhile: the words alone would say what is not so
                 return Rejected("files-gone")
             extras = replace(extras, attachments=(*extras.attachments, *files))
+        if provider.channel == "email" and job.template in calendar_files.TEMPLATES:
+            await asyncio.to_thread(calendar_files.load)
         try:
             content = compose(
                 await self._template(job.template, job.template_version),
