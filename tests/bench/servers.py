@@ -103,6 +103,7 @@ def started(
         del variables[of_a_developer]
     variables["LAPAK_PUBLIC_URL"] = "https://lapak.example.go.id"  # training wants one that lasts
     ours = ("services.cli", "run", program, "--migrate")
+    variables["PYTHONDONTWRITEBYTECODE"] = ""  # an image has the bytecode; what compiles at its start is larger
     module = ours if program in SERVICES else ("tests.bench.servers", program, *topics)
     pid = stack.spawn(running.name, name, [sys.executable, "-m", *module], variables, address=f"{HOST}:{port}")
     try:
