@@ -280,7 +280,7 @@ async def test_candidates_families_and_holders_are_found_by_indexes_alone(regist
             for sql, arguments in asked
         ]
     assert all("Seq Scan" not in plan for plan in plans), plans
-    assert [name in plans[0] for name in ("vendor_by_phone", "vendor_by_birth", "vendor_by_rt")] == [True] * 3
+    assert [name in plans[0] for name in ("vendor_by_phone", "vendor_by_birth", "vendor_of_area")] == [True] * 3
     assert "vendor_to_compare" in plans[1]
     assert all("vendor_merged" in plan for plan in plans[2:4])
 

@@ -313,9 +313,7 @@ async def plan_of_page(conn: Connection, wanted: VendorFilter, after: Place | No
     return await plan_of(conn, store.PLAN_FOR_THESE_VALUES, store.FIND_IDS, arguments)
 
 
-ORDER, AREA, NAME = "vendor_by_day", "vendor_by_area", "vendor_by_name"
-RT = "vendor_by_rt"
-"""Made for the search of duplicates; it begins with the area too, and is smaller."""
+ORDER, AREA, NAME, GROUP = "vendor_in_order", "vendor_of_area", "vendor_by_name", "vendor_of_group"
 SEARCHES: list[tuple[VendorFilter, set[str], int]] = [
     # what is asked, the indexes that may answer it, and the pages it may touch
     (VendorFilter(), {ORDER}, 200),
@@ -325,13 +323,13 @@ SEARCHES: list[tuple[VendorFilter, set[str], int]] = [
     (VendorFilter(area=KARANG_ANYAR), {AREA}, 100),
     (VendorFilter(category="health"), {ORDER}, 200),
     (VendorFilter(agency="kpkp", kind="usaha"), {ORDER}, 300),
-    (VendorFilter("31.71", "health", "kpkp", "usaha"), {ORDER, AREA}, 700),
-    (VendorFilter("31.71.02", "health", "kpkp", "usaha", "self"), {AREA}, 200),
-    (VendorFilter("31.71", "none", "kpkp"), {AREA}, 500),
-    (VendorFilter(None, "none", "kpkp"), {AREA, ORDER}, 1200),
+    (VendorFilter("31.71", "health", "kpkp", "usaha"), {ORDER, AREA, GROUP}, 700),
+    (VendorFilter("31.71.02", "health", "kpkp", "usaha", "self"), {AREA, GROUP}, 200),
+    (VendorFilter("31.71", "none", "kpkp"), {GROUP}, 30),
+    (VendorFilter(None, "none", "kpkp"), {GROUP}, 30),
     (VendorFilter(state="suspended"), {"vendor_suspended", ORDER}, 250),
     (VendorFilter("31.71", state="suspended"), {"vendor_suspended", AREA}, 400),
-    (VendorFilter(state="merged"), {"vendor_retired", "vendor_merged"}, 10),
+    (VendorFilter(state="merged"), {"vendor_above", "vendor_retired", "vendor_merged"}, 10),
     (VendorFilter("31.71", state="active", agency="sosial"), {ORDER, AREA}, 500),
     (VendorFilter(registered_from=date(2022, 3, 1), registered_until=date(2022, 3, 2)), {ORDER}, 50),
     (VendorFilter(registered_from=date(2023, 5, 1)), {ORDER}, 150),
@@ -341,17 +339,17 @@ SEARCHES: list[tuple[VendorFilter, set[str], int]] = [
     (VendorFilter(nik_index=b"0" * 32), {"vendor_nik_once"}, 10),
     (VendorFilter("31.71", nik_index=b"0" * 32, state="active"), {"vendor_nik_once"}, 10),
     (VendorFilter(words=("siti",)), {ORDER}, 300),
-    (VendorFilter("31.71.02", words=("siti",)), {NAME, AREA, ORDER, RT}, 700),
+    (VendorFilter("31.71.02", words=("siti",)), {NAME, AREA, ORDER}, 700),
     (VendorFilter(words=("siti", "rayanti")), {NAME}, 700),
-    (VendorFilter("31.71", words=("siti", "rayanti")), {NAME, AREA, RT}, 700),
+    (VendorFilter("31.71", words=("siti", "rayanti")), {NAME, AREA}, 700),
     (VendorFilter(words=("rayanti",)), {NAME, ORDER}, 700),
     (VendorFilter(words=("zulkifli",)), {NAME}, 20),
-    (VendorFilter("31.71", "health", words=("ray", "sit")), {NAME, AREA, ORDER, RT}, 900),
+    (VendorFilter("31.71", "health", words=("ray", "sit")), {NAME, AREA, ORDER}, 900),
 ]
 MISSPELT: list[tuple[VendorFilter, set[str], int]] = [
     (VendorFilter(words=("siit",)), {NAME}, 200),
     (VendorFilter(words=("mhammad",)), {NAME}, 400),
-    (VendorFilter("31.71.02", words=("mhammad",)), {NAME, AREA, RT}, 500),
+    (VendorFilter("31.71.02", words=("mhammad",)), {NAME, AREA}, 500),
     (VendorFilter(words=("rayanit", "stii")), {NAME}, 400),
     (VendorFilter(words=("zzzzzz",)), {NAME}, 100),
     (VendorFilter(words=("ranningti", "kawanahsitimuhamma")), {NAME}, 100),
@@ -377,6 +375,47 @@ async def test_every_search_is_answered_by_indexes_and_few_pages(make_database: 
         assert not wrong, "\n".join(map(str, wrong))
         one_page = await plan_of(conn, "SELECT 1", "SELECT vendor_id FROM vendor WHERE street = 'Jalan' || $1", ("x",))
         assert "Seq Scan" in one_page.nodes, "a search that has no index would be seen"
+
+
+async def test_the_few_of_the_province_are_found_without_walking_past_all_others(make_database: MakeDatabase) -> None:
+    """Whichever of category, agency, kind and origin says that they are few; they registered last."""
+    fresh = await make_database("vendor")
+    async with fresh.database.pool.acquire() as conn:
+        await fill(conn, a_day=100)
+        await conn.execute(
+            "UPDATE vendor SET category = 'rare-1', agency = 'rare-2', origin = 'service' "
+            "WHERE registered_on >= date '2022-01-01' + $1::int",
+            (ROWS - 60) // 100,
+        )
+        await conn.execute("VACUUM ANALYZE vendor")
+        few = (
+            VendorFilter(category="rare-1"),
+            VendorFilter(agency="rare-2"),
+            VendorFilter("31", kind="usaha", origin="service"),
+            VendorFilter("31.71", agency="rare-2", kind="usaha"),
+            VendorFilter("31", category="rare-1", state="active", registered_from=date(2022, 1, 1)),
+        )
+        plans = [await plan_of_page(conn, wanted, None) for wanted in few]
+    assert [plan.indexes for plan in plans] == [{GROUP}] * len(few), plans
+    assert min(plan.rows for plan in plans) > 0
+    assert max(plan.pages for plan in plans) <= 100, plans
+
+
+async def test_those_who_do_not_fit_are_passed_over_in_the_index(make_database: MakeDatabase) -> None:
+    """The planner expects one of eight to fit, and half of all have to be passed before the first one does."""
+    fresh = await make_database("vendor")
+    async with fresh.database.pool.acquire() as conn:
+        middle = await fill(conn, a_day=100)
+        await conn.execute(
+            "UPDATE vendor SET kind = 'pemula' WHERE category = 'health' AND registered_on < $1", middle.registered_on
+        )
+        await conn.execute("VACUUM (FULL, ANALYZE) vendor")
+        await conn.execute("VACUUM vendor")
+        plan = await plan_of_page(conn, VendorFilter("31", category="health", kind="usaha"), None)
+        named = await plan_of_page(conn, VendorFilter("31", category="health", kind="usaha", words=("siti",)), None)
+    assert plan.nodes == named.nodes == ["Limit", "Index Only Scan"]
+    assert plan.rows == named.rows == 51
+    assert max(plan.pages, named.pages) <= 500, (plan, named)
 
 
 async def test_a_later_page_is_found_as_fast_where_a_sheet_brought_everybody_on_one_day(

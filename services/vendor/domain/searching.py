@@ -82,9 +82,13 @@ def candidates(words: Sequence[str]) -> list[str]:
 
 
 def _halves(word: str) -> str:
-    """The word without its middle two letters: one slip leaves its beginning or its end as it is."""
+    """The word without its middle two letters: one slip leaves its beginning or its end as it is, and one letter fewer
+    at most.
+    """
     middle = len(word) // 2
-    return f" (?:{word[: middle - 1]}[^ ]*|[^ ]*{word[middle + 1 :]}) "
+    begins, ends = word[: middle - 1], word[middle + 1 :]
+    least = len(word) - 1
+    return f" (?:{begins}[^ ]{{{least - len(begins)},}}|[^ ]{{{least - len(ends)},}}{ends}) "
 
 
 def _one_slip(word: str) -> list[str]:

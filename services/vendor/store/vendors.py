@@ -338,13 +338,17 @@ SELECT vendor_id, version, card_version, nik_sealed, name, phone, email, street,
 FROM vendor WHERE vendor_id = ANY($1::uuid[]) ORDER BY registered_on, vendor_id
 """
 
-# A plan made for any filter would be a walk through everybody.
-PLAN_FOR_THESE_VALUES = "SET LOCAL plan_cache_mode = force_custom_plan"
+# A plan made for any filter would be a walk through everybody. To start other processes takes longer than a search.
+PLAN_FOR_THESE_VALUES = """
+SET LOCAL plan_cache_mode = force_custom_plan;
+SET LOCAL max_parallel_workers_per_gather = 0
+"""
 
 # How many names are one slip away from a word is beyond the planner's statistics: it would walk, hoping for many. The
 # trigrams of the words find the candidates whichever it is, and the limit ends the reading of rows where they are many.
 PLAN_BY_TRIGRAMS = """
 SET LOCAL plan_cache_mode = force_custom_plan;
+SET LOCAL max_parallel_workers_per_gather = 0;
 SET LOCAL enable_seqscan = off;
 SET LOCAL enable_indexscan = off;
 SET LOCAL enable_indexonlyscan = off
