@@ -700,7 +700,7 @@ async def test_what_officers_ask_for_is_answered_by_indexes(office: Office, plan
     for area in ("31", "31.71", "31.71.01", "31.71.01.1001"):
         for after in ((None, None), (datetime(2023, 1, 1, 5, tzinfo=UTC), document_id)):
             plan = await plans(store.FIND_QUEUE, "submitted", area, None, *after, 51)
-            assert "document_queue" in plan, plan
+            assert "document_waiting" in plan, plan
             assert "Seq Scan" not in plan, plan
     for sql, arguments in (
         (store.FIND_DOCUMENT, [document_id]),

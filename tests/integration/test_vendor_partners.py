@@ -6,9 +6,11 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+from pydantic_core import from_json
 
 from services.vendor.handlers.partners import TIMER, lapse_agreement
 from services.vendor.store import invitations as store
+from services.vendor.store.vendors import PLAN_FOR_THESE_VALUES
 from shared.timers import run_due
 from tests.conftest import StandingClock
 from tests.integration.vendor import KARANG_ANYAR, PENJARINGAN, Registry, at_once, ok
@@ -462,3 +464,50 @@ async def test_erasing_keeps_answers_as_counts_and_nothing_of_the_person(registr
         assert (left["export_referrals"], len(left["invitations"])) == ([], 1)
         assert (await store.collect_invitations(conn, [other]))["export_assessments"][0]["note"] == "Rahasia"
         assert await store.count_answers(conn, answered) == (2, 1, 0)
+
+
+FILLED = (
+    """
+    INSERT INTO vendor (vendor_id, version, card_version, nik_index, nik_sealed, name, phone, street, kelurahan, rw, rt,
+                        kind, language, origin, registered_on, registered_at)
+    SELECT md5('v' || n)::uuid, 1, 1, sha256(n::text::bytea), '', 'x', 'x', '', '31.71.02.100' || 1 + n % 6, '001',
+           '001', 'usaha', 'id', 'file', '2023-01-01', '2023-01-01' FROM generate_series(1, 10000) AS n
+    """,
+    """
+    INSERT INTO export_assessment (assessment_id, vendor_id, ready, criteria_met, assessed_on, at, by)
+    SELECT md5('a' || n)::uuid, md5('v' || n)::uuid, n % 2 = 0, '{}', '2023-01-01', '2023-01-01', 'x'
+    FROM generate_series(1, 4000) AS n
+    """,
+    """
+    INSERT INTO consent (consent_id, vendor_id, purpose, given, text_version, source, actor, at)
+    SELECT md5('c' || n)::uuid, md5('v' || n)::uuid, 'messages', n % 50 <> 0, 1, 'self', 'x', '2023-01-01'
+    FROM generate_series(1, 8000) AS n
+    """,
+    "UPDATE vendor SET merged_into = md5('v1')::uuid WHERE vendor_id IN (SELECT md5('v' || n * 100)::uuid FROM "
+    "generate_series(1, 50) AS n)",
+    "ANALYZE",
+)
+
+
+async def test_whom_a_choice_would_invite_is_counted_without_looking_up_each_vendor(registry: Registry) -> None:
+    exhibition_id = UUID(ok(await registry.post("/v1/exhibitions", EXHIBITION), 201)["exhibition_id"])
+    async with registry.database.transaction() as conn:
+        for statement in FILLED:
+            await conn.execute(statement)
+        await conn.execute(PLAN_FOR_THESE_VALUES)
+        loops = {}
+        for ready in (None, True, False):
+            text = await conn.fetchval(
+                f"EXPLAIN (ANALYZE, FORMAT JSON) {store.COUNT_CANDIDATES}",
+                exhibition_id,
+                "31.71",
+                None,
+                ready,
+                None,
+                None,
+            )
+            walked = [(from_json(text) if isinstance(text, str) else text)[0]["Plan"]]
+            for node in walked:
+                walked += node.get("Plans", ())
+            loops[ready] = max(node["Actual Loops"] for node in walked if node["Node Type"] != "Result")
+    assert max(loops.values()) <= 500, loops

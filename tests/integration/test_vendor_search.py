@@ -329,7 +329,7 @@ SEARCHES: list[tuple[VendorFilter, set[str], int]] = [
     (VendorFilter(None, "none", "kpkp"), {GROUP}, 30),
     (VendorFilter(state="suspended"), {"vendor_suspended", ORDER}, 250),
     (VendorFilter("31.71", state="suspended"), {"vendor_suspended", AREA}, 400),
-    (VendorFilter(state="merged"), {"vendor_above", "vendor_retired", "vendor_merged"}, 10),
+    (VendorFilter(state="merged"), {"vendor_above", "vendor_merged"}, 10),
     (VendorFilter("31.71", state="active", agency="sosial"), {ORDER, AREA}, 500),
     (VendorFilter(registered_from=date(2022, 3, 1), registered_until=date(2022, 3, 2)), {ORDER}, 50),
     (VendorFilter(registered_from=date(2023, 5, 1)), {ORDER}, 150),

@@ -123,8 +123,7 @@ async def preview_invitations(conn: Connection, exhibition_id: UUID, choice: Cho
     """How many `invite_vendors` would invite now."""
     if await store.find_exhibition(conn, exhibition_id) is None:
         raise ExhibitionUnknown(exhibition_id)
-    count, _ = await store.find_candidates(conn, exhibition_id, choice, 1)
-    return count
+    return await store.count_candidates(conn, exhibition_id, choice)
 
 
 async def invite_vendors(
@@ -139,8 +138,8 @@ async def invite_vendors(
         raise ExhibitionUnknown(exhibition_id)
     today = day_in_jakarta(now)
     domain.check_open(exhibition, today)
-    count, chosen = await store.find_candidates(conn, exhibition_id, choice, domain.INVITED_PER_CALL_MAX)
-    domain.check_count(count)
+    domain.check_count(await store.count_candidates(conn, exhibition_id, choice))
+    chosen = await store.find_candidates(conn, exhibition_id, choice, domain.INVITED_PER_CALL_MAX)
     vendors = []
     for vendor_id in chosen:
         try:

@@ -124,7 +124,7 @@ async def find_waiting(conn: Connection, area: str, after: UUID | None, limit: i
     rows = await conn.fetch(
         "SELECT c.correction_id, c.vendor_id, c.fields, c.values_sealed, c.state, c.asked_by, c.origin, c.asked_at, "
         "c.decided_by, c.decided_at, c.note FROM correction AS c JOIN vendor AS v USING (vendor_id) "
-        "WHERE c.state = 'waiting' AND (v.kelurahan = $1 OR (v.kelurahan > $1 || '.' AND v.kelurahan < $1 || '/')) "
+        "WHERE c.state = 'waiting' AND v.kelurahan >= $1 AND v.kelurahan < $1 || '/' "
         "AND ($2::uuid IS NULL OR c.correction_id > $2) ORDER BY c.correction_id LIMIT $3",
         area,
         after,

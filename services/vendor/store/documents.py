@@ -9,6 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from services.vendor.domain.documents import Document, Reason
+from services.vendor.store.vendors import PLAN_FOR_THESE_VALUES
 from shared.db import Connection
 from shared.events.documents import DocumentKind
 from shared.files.rows import release_files
@@ -157,29 +158,41 @@ FROM document WHERE vendor_id = ANY($1::uuid[]) AND kind = $2
 ORDER BY document_id
 """
 
-# Few documents wait, of however many there are: the queue is walked in its order, and each one's vendor looked up.
-# The area is a range of codes, as in `vendors.FIND_IDS`; of a retired registration, where the one lives that stands
-# for the person.
+# The ids of one page first. Of those who stand for themselves: where an area holds many who wait, the queue is walked
+# in its order; where it holds few, its people are sought among all who wait (the planner chooses, for the area that is
+# asked for). Of retired registrations, which are few, all (`stray`): each belongs where the one lives that stands for
+# the person (`up`). The area is a range of codes, as in `vendors.FIND_IDS`.
 FIND_QUEUE = """
+WITH RECURSIVE stray AS MATERIALIZED (
+    SELECT d.submitted_at, d.document_id, r.merged_into
+    FROM document AS d JOIN vendor AS r ON r.vendor_id = d.vendor_id AND r.merged_into IS NOT NULL
+    WHERE d.state = $1 AND d.state IN ('submitted', 'returned')
+      AND ($3::text IS NULL OR d.kind = $3)
+      AND ($4::timestamptz IS NULL OR (d.submitted_at, d.document_id) > ($4, $5::uuid))
+), up AS (
+    SELECT submitted_at, document_id, merged_into FROM stray
+    UNION ALL
+    SELECT u.submitted_at, u.document_id, v.merged_into FROM up AS u JOIN vendor AS v ON v.vendor_id = u.merged_into
+    WHERE v.merged_into IS NOT NULL
+), waiting AS (
+    (SELECT d.submitted_at, d.document_id
+     FROM document AS d JOIN vendor AS v ON v.vendor_id = d.vendor_id
+     WHERE d.state = $1 AND d.state IN ('submitted', 'returned')
+       AND v.merged_into IS NULL AND v.kelurahan >= $2 AND v.kelurahan < $2 || '/'
+       AND ($3::text IS NULL OR d.kind = $3)
+       AND ($4::timestamptz IS NULL OR (d.submitted_at, d.document_id) > ($4, $5::uuid))
+     ORDER BY d.submitted_at, d.document_id LIMIT $6)
+    UNION ALL
+    SELECT u.submitted_at, u.document_id FROM up AS u JOIN vendor AS v ON v.vendor_id = u.merged_into
+    WHERE v.merged_into IS NULL AND v.kelurahan >= $2 AND v.kelurahan < $2 || '/'
+)
 SELECT d.document_id, d.vendor_id, d.kind, d.state, d.version, d.number, d.issued_on, d.expires_on, d.file_id,
        d.submitted_by, d.submitted_at, d.replaces, d.reason, d.note, d.correct_by, d.decided_by, d.decided_at,
        d.reminded, f.media_type, f.bytes
-FROM document AS d
-JOIN LATERAL (
-    WITH RECURSIVE up AS (
-        SELECT kelurahan, merged_into FROM vendor WHERE vendor_id = d.vendor_id
-        UNION ALL
-        SELECT h.kelurahan, h.merged_into FROM up JOIN vendor AS h ON h.vendor_id = up.merged_into
-    )
-    SELECT kelurahan FROM up WHERE merged_into IS NULL
-) AS v ON true
+FROM (SELECT document_id FROM waiting ORDER BY submitted_at, document_id LIMIT $6) AS w
+JOIN document AS d ON d.document_id = w.document_id
 JOIN stored_file AS f ON f.file_id = d.file_id
-WHERE d.state = $1 AND d.state IN ('submitted', 'returned')
-  AND (v.kelurahan = $2 OR (v.kelurahan > $2 || '.' AND v.kelurahan < $2 || '/'))
-  AND ($3::text IS NULL OR d.kind = $3)
-  AND ($4::timestamptz IS NULL OR (d.submitted_at, d.document_id) > ($4, $5))
 ORDER BY d.submitted_at, d.document_id
-LIMIT $6
 """
 
 COUNT_SAME_NUMBER = """
@@ -222,7 +235,9 @@ async def find_queue(
 ) -> list[Paper]:
     """Documents that wait (submitted, or returned to their vendors) inside an area, oldest first."""
     moment, last = after or (None, None)
-    return [_paper(row) for row in await conn.fetch(FIND_QUEUE, state, area, kind, moment, last, limit)]
+    async with conn.transaction():
+        await conn.execute(PLAN_FOR_THESE_VALUES)
+        return [_paper(row) for row in await conn.fetch(FIND_QUEUE, state, area, kind, moment, last, limit)]
 
 
 async def find_versions(conn: Connection, document_id: UUID) -> list[Version]:

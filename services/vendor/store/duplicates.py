@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from services.vendor.domain.duplicates import FACTS, Duplicate, Evidence, Person
+from services.vendor.store.vendors import PLAN_FOR_THESE_VALUES
 from shared.db import Connection
 
 __all__ = [
@@ -225,7 +226,8 @@ async def find_queued(conn: Connection, duplicate_id: UUID) -> Queued | None:
     return Queued(_duplicate(row), row["kelurahan_one"], row["kelurahan_other"], row["standing"])
 
 
-# An open pair is shown while both stand for themselves; the area holds both.
+# An open pair is shown while both stand for themselves; the area holds both. It is a range of codes, as in
+# `vendors.FIND_IDS`.
 FIND_DUPLICATES = """
 SELECT d.duplicate_id, d.one, d.other, d.score, d.evidence, d.state, d.reason, d.found_at, d.decided_at, d.decided_by
 FROM duplicate AS d
@@ -233,8 +235,8 @@ JOIN vendor AS a ON a.vendor_id = d.one AND a.erased_at IS NULL
 JOIN vendor AS b ON b.vendor_id = d.other AND b.erased_at IS NULL
 WHERE d.state = $1 AND d.score >= $2
   AND (d.state <> 'open' OR (a.merged_into IS NULL AND b.merged_into IS NULL))
-  AND (a.kelurahan = $3 OR (a.kelurahan > $3 || '.' AND a.kelurahan < $3 || '/'))
-  AND (b.kelurahan = $3 OR (b.kelurahan > $3 || '.' AND b.kelurahan < $3 || '/'))
+  AND a.kelurahan >= $3 AND a.kelurahan < $3 || '/'
+  AND b.kelurahan >= $3 AND b.kelurahan < $3 || '/'
   AND ($4::smallint IS NULL OR (d.score <= $4 AND (d.score < $4 OR d.duplicate_id > $5)))
 ORDER BY d.score DESC, d.duplicate_id
 LIMIT $6
@@ -246,7 +248,9 @@ async def find_duplicates(
 ) -> list[Duplicate]:
     """Pairs of which both live in the area, the likeliest first; those after `after` (score, id), at most `limit`."""
     score, last = after if after is not None else (None, None)
-    rows = await conn.fetch(FIND_DUPLICATES, state, score_min, area, score, last, limit)
+    async with conn.transaction():
+        await conn.execute(PLAN_FOR_THESE_VALUES)
+        rows = await conn.fetch(FIND_DUPLICATES, state, score_min, area, score, last, limit)
     return [_duplicate(row) for row in rows]
 
 

@@ -338,7 +338,7 @@ FIND_OBJECTIONS = """
 SELECT o.objection_id, o.decision_id, o.vendor_id, o.text, o.raised_by, o.raised_at, o.state, o.answer, o.answered_by,
        o.answered_at, o.manual_decision_id
 FROM eligibility_objection AS o JOIN vendor AS v ON v.vendor_id = o.vendor_id
-WHERE o.state = $1 AND (v.kelurahan = $2 OR (v.kelurahan > $2 || '.' AND v.kelurahan < $2 || '/'))
+WHERE o.state = $1 AND v.kelurahan >= $2 AND v.kelurahan < $2 || '/'
   AND ($3::uuid IS NULL OR o.objection_id > $3)
 ORDER BY o.objection_id LIMIT $4
 """

@@ -97,7 +97,7 @@ SELECT r.report_id, r.vendor_id, r.month, r.turnover_rupiah, r.assets_rupiah, r.
        r.taken_back_at
 FROM indicator_report AS r JOIN vendor AS v ON v.vendor_id = r.vendor_id
 WHERE r.query_state = 'open' AND r.replaced_at IS NULL
-  AND (v.kelurahan = $1 OR (v.kelurahan > $1 || '.' AND v.kelurahan < $1 || '/'))
+  AND v.kelurahan >= $1 AND v.kelurahan < $1 || '/'
   AND ($2::uuid IS NULL OR r.report_id > $2)
 ORDER BY r.report_id LIMIT $3
 """

@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from services.vendor.domain.invitations import Assessment, Exhibition, Invitation, Referral
+from services.vendor.store.vendors import PLAN_FOR_THESE_VALUES
 from shared.db import Connection
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "add_referral",
     "collect_invitations",
     "count_answers",
+    "count_candidates",
     "erase_invitations",
     "find_assessments",
     "find_candidates",
@@ -178,61 +180,72 @@ async def find_exhibitions(conn: Connection, area: str, after: UUID | None, limi
 
 
 # Vendors who stand for their person and may be offered something; whoever withdrew the consent to news is left alone.
-# `person` leads every registration that matters here up to the one that stands for its person now: who was invited
-# under a registration that was merged since is invited, and the last assessment of any of a person's registrations
-# counts.
-FIND_CANDIDATES = """
-WITH RECURSIVE known AS (
+# `above` leads every retired registration up to the one that stands for its person now: who was invited under a
+# registration that was merged since is invited, and the last assessment of any of a person's registrations counts.
+# Each set is made once and joined: of 400,000 vendors none is looked up by itself. The area is a range of codes, as in
+# `vendors.FIND_IDS`.
+_CANDIDATES = """
+WITH RECURSIVE above AS (
+    SELECT r.vendor_id AS start, r.merged_into AS vendor_id FROM vendor AS r WHERE r.merged_into IS NOT NULL
+    UNION ALL
+    SELECT b.start, v.merged_into FROM above AS b JOIN vendor AS v ON v.vendor_id = b.vendor_id
+    WHERE v.merged_into IS NOT NULL
+), invited AS (
     SELECT vendor_id FROM invitation WHERE exhibition_id = $1
-    UNION SELECT vendor_id FROM export_assessment
-), up AS (
-    SELECT k.vendor_id AS start, v.vendor_id, v.merged_into FROM known AS k JOIN vendor AS v USING (vendor_id)
     UNION
-    SELECT up.start, v.vendor_id, v.merged_into FROM up JOIN vendor AS v ON v.vendor_id = up.merged_into
-), person AS (
-    SELECT start, vendor_id FROM up WHERE merged_into IS NULL
+    SELECT b.vendor_id FROM invitation AS i JOIN above AS b ON b.start = i.vendor_id WHERE i.exhibition_id = $1
+), assessed AS (
+    SELECT vendor_id, ready, score, at, assessment_id FROM export_assessment
+    UNION ALL
+    SELECT b.vendor_id, a.ready, a.score, a.at, a.assessment_id
+    FROM export_assessment AS a JOIN above AS b ON b.start = a.vendor_id
 ), readiness AS (
-    SELECT DISTINCT ON (p.vendor_id) p.vendor_id, a.ready, a.score
-    FROM export_assessment AS a JOIN person AS p ON p.start = a.vendor_id
-    ORDER BY p.vendor_id, a.at DESC, a.assessment_id DESC
+    SELECT DISTINCT ON (vendor_id) vendor_id, ready, score FROM assessed ORDER BY vendor_id, at DESC, assessment_id DESC
+), unwilling AS (
+    SELECT c.vendor_id FROM consent AS c
+    WHERE c.purpose = 'messages' AND NOT c.given
+      AND NOT EXISTS (
+        SELECT FROM consent AS n WHERE n.vendor_id = c.vendor_id AND n.purpose = 'messages'
+          AND (n.at, n.consent_id) > (c.at, c.consent_id)
+      )
+), candidate AS (
+    SELECT v.vendor_id FROM vendor AS v
+    LEFT JOIN readiness AS r ON ($4::boolean IS NOT NULL OR $6::int IS NOT NULL) AND r.vendor_id = v.vendor_id
+    WHERE v.erased_at IS NULL AND v.merged_into IS NULL AND v.suspended_because IS NULL
+      AND v.kelurahan >= $2 AND v.kelurahan < $2 || '/'
+      AND ($3::text IS NULL OR v.category = $3)
+      AND ($4 IS NULL OR coalesce(r.ready, false) = $4)
+      AND ($6 IS NULL OR r.score >= $6)
+      AND ($5::uuid[] IS NULL OR v.vendor_id = ANY($5))
+      AND NOT EXISTS (SELECT FROM unwilling AS u WHERE u.vendor_id = v.vendor_id)
+      AND NOT EXISTS (SELECT FROM invited AS i WHERE i.vendor_id = v.vendor_id)
 )
-SELECT vendor_id, count(*) OVER () AS fitting FROM vendor AS v
-WHERE erased_at IS NULL AND merged_into IS NULL AND suspended_because IS NULL
-  AND (kelurahan = $2 OR (kelurahan > $2 || '.' AND kelurahan < $2 || '/'))
-  AND ($3::text IS NULL OR category = $3)
-  AND ($4::boolean IS NULL
-       OR $4 = coalesce((SELECT r.ready FROM readiness AS r WHERE r.vendor_id = v.vendor_id), false))
-  AND ($7::int IS NULL OR $7 <= (SELECT r.score FROM readiness AS r WHERE r.vendor_id = v.vendor_id))
-  AND ($5::uuid[] IS NULL OR vendor_id = ANY($5))
-  AND coalesce((
-    SELECT c.given FROM consent AS c WHERE c.vendor_id = v.vendor_id AND c.purpose = 'messages'
-    ORDER BY c.at DESC, c.consent_id DESC LIMIT 1
-  ), true)
-  AND NOT EXISTS (
-    SELECT FROM invitation AS i JOIN person AS p ON p.start = i.vendor_id
-    WHERE i.exhibition_id = $1 AND p.vendor_id = v.vendor_id
-  )
-ORDER BY vendor_id
-LIMIT $6
 """
+COUNT_CANDIDATES = " ".join((_CANDIDATES, "SELECT count(*) FROM candidate"))
+FIND_CANDIDATES = " ".join((_CANDIDATES, "SELECT vendor_id FROM candidate ORDER BY vendor_id LIMIT $7"))
 
 
-async def find_candidates(conn: Connection, exhibition_id: UUID, choice: Choice, limit: int) -> tuple[int, list[UUID]]:
-    """How many vendors a choice would invite, and in the order of their ids the first of them, at most `limit`.
+def _chosen(exhibition_id: UUID, choice: Choice) -> tuple[Any, ...]:
+    return exhibition_id, choice.area, choice.category, choice.ready, choice.vendor_ids, choice.score_min
+
+
+async def count_candidates(conn: Connection, exhibition_id: UUID, choice: Choice) -> int:
+    """How many vendors a choice would invite.
 
     Those invited already, suspended, erased or retired, and those who withdrew their consent to news, are left out.
     """
-    rows = await conn.fetch(
-        FIND_CANDIDATES,
-        exhibition_id,
-        choice.area,
-        choice.category,
-        choice.ready,
-        choice.vendor_ids,
-        limit,
-        choice.score_min,
-    )
-    return rows[0]["fitting"] if rows else 0, [row["vendor_id"] for row in rows]
+    async with conn.transaction():
+        await conn.execute(PLAN_FOR_THESE_VALUES)
+        count: int = await conn.fetchval(COUNT_CANDIDATES, *_chosen(exhibition_id, choice))
+        return count
+
+
+async def find_candidates(conn: Connection, exhibition_id: UUID, choice: Choice, limit: int) -> list[UUID]:
+    """Those whom `count_candidates` counts, in the order of their ids, at most `limit`."""
+    async with conn.transaction():
+        await conn.execute(PLAN_FOR_THESE_VALUES)
+        rows = await conn.fetch(FIND_CANDIDATES, *_chosen(exhibition_id, choice), limit)
+        return [row["vendor_id"] for row in rows]
 
 
 async def add_invitations(conn: Connection, invitations: Sequence[Invitation]) -> None:
@@ -301,7 +314,7 @@ async def find_invited(
         "SELECT i.invitation_id, i.exhibition_id, i.vendor_id, i.invited_on, i.invited_by, i.accepted, i.answered_at "
         "FROM invitation AS i JOIN vendor AS v USING (vendor_id) "
         "WHERE i.exhibition_id = $1 AND v.erased_at IS NULL "
-        "AND (v.kelurahan = $2 OR (v.kelurahan > $2 || '.' AND v.kelurahan < $2 || '/')) "
+        "AND v.kelurahan >= $2 AND v.kelurahan < $2 || '/' "
         "AND ($3::uuid IS NULL OR i.invitation_id > $3) ORDER BY i.invitation_id LIMIT $4",
         exhibition_id,
         area,
