@@ -7,7 +7,8 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from services.vendor.store.indicators import collect_indicators, erase_indicators
+from services.vendor.store.indicators import FIND_STATISTICS, collect_indicators, erase_indicators
+from services.vendor.store.vendors import PLAN_FOR_THESE_VALUES
 from tests.conftest import StandingClock
 from tests.integration.vendor import PENJARINGAN, Registry, at_once, ok
 
@@ -336,6 +337,41 @@ async def test_a_person_who_was_merged_counts_once(registry: Registry) -> None:
     assert await groups(registry) == []
     (item,) = ok(await registry.get(f"/v1/vendors/{vendors[2]}/indicators"))["items"]
     assert item["month"] == "2023-02"
+
+
+FILLED = (
+    """
+    INSERT INTO vendor (vendor_id, version, card_version, nik_index, nik_sealed, name, phone, street, kelurahan, rw, rt,
+                        kind, language, origin, registered_on, registered_at)
+    SELECT md5('v' || n)::uuid, 1, 1, sha256(n::text::bytea), '', 'x', 'x', '', '31.7' || 1 + n % 5 || '.02.10' ||
+           10 + n % 49, '001', '001', 'usaha', 'id', 'file', '2022-01-01', '2022-01-01'
+    FROM generate_series(1, 5000) AS n
+    """,
+    """
+    INSERT INTO indicator_report (report_id, vendor_id, month, turnover_rupiah, entered_by, entered_subject, entered_at,
+                                  queries)
+    SELECT md5(n || '/' || m)::uuid, md5('v' || n)::uuid, (date '2022-01-01' + m * interval '1 month')::date, n,
+           'mentor', 'x', '2023-01-01', '[]' FROM generate_series(1, 5000) AS n, generate_series(0, 11) AS m
+    """,
+)
+
+
+async def test_statistics_of_a_small_area_read_the_figures_of_its_vendors_alone(registry: Registry) -> None:
+    async with registry.database.pool.acquire() as conn:
+        for statement in FILLED:
+            await conn.execute(statement)
+        await conn.execute("VACUUM ANALYZE")
+        plans = {}
+        for area in ("31.71.02.1010", "31.71"):
+            async with conn.transaction():
+                await conn.execute(PLAN_FOR_THESE_VALUES)
+                rows = await conn.fetch(
+                    f"EXPLAIN {FIND_STATISTICS}", area, 13, date(2022, 1, 1), date(2022, 12, 1), None, 5
+                )
+            plans[area] = "\n".join(row[0] for row in rows)
+    assert not any("Seq Scan on indicator_report" in plan for plan in plans.values()), plans
+    assert "Index Only Scan using indicator_counts" in plans["31.71.02.1010"], plans
+    assert "Index Only Scan using indicator_of_month" not in plans["31.71.02.1010"], plans
 
 
 # ---- everything of a person

@@ -9,6 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from services.vendor.domain.indicators import Figures, Query, Report
+from services.vendor.store.vendors import PLAN_FOR_THESE_VALUES
 from shared.db import Connection
 
 __all__ = [
@@ -247,29 +248,42 @@ class Group(NamedTuple):
     workers_median: int | None
 
 
-# A person is counted once a month, whatever was merged: `person` leads from a retired registration to the one that
-# stands for it now. What stays of the erased counts too. Each measure is shown when enough vendors gave it, and a group
-# of fewer is not shown at all. Groups of one level only, and no totals beside them: none could be found by subtraction.
+# A person is counted once a month, whatever was merged: `above` leads from each retired registration up to the one that
+# stands for it now (`family` holds that one too), and of a family's reports of a month the last one counts. Everybody
+# else has one report a month that counts, which is taken as it is. What stays of the erased counts too. Each measure is
+# shown when enough vendors gave it, and a group of fewer is not shown at all. Groups of one level only, and no totals
+# beside them: none could be found by subtraction. The area is a range of codes, as in `vendors.FIND_IDS`.
 FIND_STATISTICS = """
-WITH RECURSIVE person (vendor_id, stands) AS (
-    SELECT v.vendor_id, v.vendor_id FROM vendor AS v
-    WHERE v.merged_into IS NULL AND EXISTS (SELECT FROM vendor AS r WHERE r.merged_into = v.vendor_id)
+WITH RECURSIVE above AS (
+    SELECT v.vendor_id, v.merged_into AS stands FROM vendor AS v WHERE v.merged_into IS NOT NULL
     UNION ALL
-    SELECT v.vendor_id, p.stands FROM person AS p JOIN vendor AS v ON v.merged_into = p.vendor_id
-), counted AS (
-    SELECT DISTINCT ON (r.month, who) r.month, coalesce(p.stands, r.vendor_id) AS who,
-           r.turnover_rupiah, r.assets_rupiah, r.workers
-    FROM indicator_report AS r LEFT JOIN person AS p ON p.vendor_id = r.vendor_id
-    WHERE r.replaced_at IS NULL AND r.month BETWEEN $3 AND $4
-    ORDER BY r.month, who, r.entered_at DESC, r.report_id DESC
+    SELECT b.vendor_id, v.merged_into FROM above AS b JOIN vendor AS v ON v.vendor_id = b.stands
+    WHERE v.merged_into IS NOT NULL
+), family AS MATERIALIZED (
+    SELECT b.vendor_id, b.stands FROM above AS b
+    WHERE NOT EXISTS (SELECT FROM above AS r WHERE r.vendor_id = b.stands)
+    UNION
+    SELECT b.stands, b.stands FROM above AS b WHERE NOT EXISTS (SELECT FROM above AS r WHERE r.vendor_id = b.stands)
+), last_word AS (
+    SELECT DISTINCT ON (r.month, f.stands) left(v.kelurahan, $2) AS area, v.category, r.month, r.turnover_rupiah,
+           r.assets_rupiah, r.workers
+    FROM family AS f
+    JOIN vendor AS v ON v.vendor_id = f.stands
+    JOIN indicator_report AS r ON r.vendor_id = f.vendor_id
+    WHERE r.replaced_at IS NULL AND r.month BETWEEN $3 AND $4 AND v.kelurahan >= $1 AND v.kelurahan < $1 || '/'
+    ORDER BY r.month, f.stands, r.entered_at DESC, r.report_id DESC
 ), figures AS (
-    SELECT left(v.kelurahan, $2) AS area, v.category, c.month, c.turnover_rupiah, c.assets_rupiah, c.workers
-    FROM counted AS c JOIN vendor AS v ON v.vendor_id = c.who
-    WHERE v.kelurahan = $1 OR (v.kelurahan > $1 || '.' AND v.kelurahan < $1 || '/')
+    SELECT left(v.kelurahan, $2) AS area, v.category, r.month, r.turnover_rupiah, r.assets_rupiah, r.workers
+    FROM indicator_report AS r JOIN vendor AS v ON v.vendor_id = r.vendor_id
+    WHERE r.replaced_at IS NULL AND r.month BETWEEN $3 AND $4
+      AND v.merged_into IS NULL AND v.kelurahan >= $1 AND v.kelurahan < $1 || '/'
+      AND NOT EXISTS (SELECT FROM family AS f WHERE f.vendor_id = r.vendor_id)
+    UNION ALL
+    SELECT area, category, month, turnover_rupiah, assets_rupiah, workers FROM last_word
     UNION ALL
     SELECT left(kelurahan, $2), category, month, turnover_rupiah, assets_rupiah, workers
     FROM indicator_anonymous
-    WHERE month BETWEEN $3 AND $4 AND (kelurahan = $1 OR (kelurahan > $1 || '.' AND kelurahan < $1 || '/'))
+    WHERE month BETWEEN $3 AND $4 AND kelurahan >= $1 AND kelurahan < $1 || '/'
 )
 SELECT area, category, month, count(*) AS vendors,
        CASE WHEN count(turnover_rupiah) >= $6 THEN sum(turnover_rupiah) END AS turnover_sum,
@@ -290,15 +304,17 @@ ORDER BY month, area, category NULLS LAST
 
 async def find_statistics(conn: Connection, wanted: StatisticsFilter, vendors_min: int) -> list[Group]:
     """Figures by part of an area, category and month; groups of fewer than `vendors_min` vendors are left out."""
-    rows = await conn.fetch(
-        FIND_STATISTICS,
-        wanted.area,
-        wanted.code_characters,
-        wanted.first,
-        wanted.last,
-        wanted.category,
-        vendors_min,
-    )
+    async with conn.transaction():
+        await conn.execute(PLAN_FOR_THESE_VALUES)
+        rows = await conn.fetch(
+            FIND_STATISTICS,
+            wanted.area,
+            wanted.code_characters,
+            wanted.first,
+            wanted.last,
+            wanted.category,
+            vendors_min,
+        )
     return [Group._make(int(v) if isinstance(v, Decimal) else v for v in row.values()) for row in rows]
 
 
