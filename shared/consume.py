@@ -30,7 +30,7 @@ from shared.failpoints import failpoint
 from shared.failures import describe, is_outage
 from shared.telemetry import EVENTS_CONSUMED, HANDLER_SECONDS, continued, get_logger
 
-__all__ = ["Consumer", "ConsumerStopped", "Received", "Refusal", "Subscription"]
+__all__ = ["Consumer", "ConsumerStopped", "Item", "Received", "Refusal", "Subscription"]
 
 M = TypeVar("M", bound=Message)
 
@@ -165,17 +165,24 @@ class Consumer:
                 return Item(record, None, tombstone=True)
             return Item(record, envelope, error=error)
 
+    def read_all(self, records: Iterable[ConsumerRecord]) -> list[Item]:
+        """Read records of any partitions of this topic; never raises."""
+        return [self.read(record) for record in records]
+
     # -- applying ----------------------------------------------------------------------------------------------------
 
-    async def handle(self, records: Sequence[ConsumerRecord]) -> None:
-        """Apply records of any partitions of this topic, in order. Returns when all are applied or set aside.
+    async def handle(self, records: Iterable[ConsumerRecord]) -> None:
+        """Read and `apply`."""
+        await self.apply(self.read_all(records))
+
+    async def apply(self, items: Sequence[Item]) -> None:
+        """Apply what was read, in order. Returns when all is applied or set aside.
 
         An outage of the database is waited for, and so is the newer release that takes over what it alone handles.
         Raises `ConsumerStopped` after a run of dead letters and `asyncio.CancelledError` when the service stops
         meanwhile; nothing is lost, the offsets tell.
         """
         failpoint("consume.received")
-        items: Sequence[Item] = [self.read(record) for record in records]
         delay = RETRY_DELAYS_SECONDS[0]
         while items:
             try:
@@ -236,7 +243,7 @@ class Consumer:
             try:
                 outcomes: list[tuple[str, str]] = []
                 async with self._database.transaction() as conn:
-                    await self._apply(conn, items, outcomes)
+                    await self._move_and_work(conn, items, outcomes)
                     failpoint("consume.applied")
                 failpoint("consume.committed")
             except _ParkedKey:
@@ -252,7 +259,7 @@ class Consumer:
         for item in items:
             await self._one(item)
 
-    async def _apply(self, conn: Connection, items: Sequence[Item], outcomes: list[tuple[str, str]]) -> None:
+    async def _move_and_work(self, conn: Connection, items: Sequence[Item], outcomes: list[tuple[str, str]]) -> None:
         """Do the work of these records and move the offsets, in this transaction; `_ParkedKey` when one must wait."""
         topic = self.subscription.topic
         first: dict[int, int] = {}
@@ -350,7 +357,7 @@ class Consumer:
                     if not await self._queue_behind_parked(conn, item, outcomes):
                         if item.error is not None:
                             raise item.error
-                        await self._apply(conn, [item], outcomes)
+                        await self._move_and_work(conn, [item], outcomes)
                         self._run_of_dead_letters = 0
                 self._count(outcomes)
                 return

@@ -9,15 +9,15 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
 from shared import inbound
-from shared.consume import Consumer, ConsumerStopped
+from shared.consume import Consumer, ConsumerStopped, Item
 from shared.db import Database
 from shared.failures import is_outage, supervise
 from shared.settings import ServiceSettings
@@ -26,6 +26,7 @@ from shared.telemetry import CONSUMER_LAG, get_logger
 __all__ = ["Stream", "UnsafeSubscriber", "refuse_unsafe"]
 
 RECORDS_MAX = 500
+PORTION = 50
 POLL_MS = 500
 SESSION_TIMEOUT_MS = 10_000
 HEARTBEAT_MS = 1_000
@@ -44,23 +45,51 @@ class UnsafeSubscriber(RuntimeError):
     """A subscriber would lose or skip messages; the service does not start."""
 
 
-async def _parse(message: Sequence[ConsumerRecord]) -> KafkaMessage:
-    """The batch as it is: nothing is decoded here, so nothing can fail here."""
-    return KafkaMessage(body=b"", raw_message=message, consumer=None)  # type: ignore[arg-type]  # never acked through it
+async def _parse(items: Sequence[Item]) -> KafkaMessage:
+    """The batch as it is: nothing is decoded here, so nothing can fail here. FastStream looks at a record's topic."""
+    records = tuple(item.record for item in items[:1])
+    return KafkaMessage(body=items, raw_message=records, consumer=None)  # type: ignore[arg-type]  # never acked through it
 
 
-async def _decode(message: KafkaMessage) -> Sequence[ConsumerRecord]:
-    records: Sequence[ConsumerRecord] = message.raw_message
-    return records
+async def _decode(message: KafkaMessage) -> Sequence[Item]:
+    return cast(Sequence[Item], message.body)
 
 
-async def _next_batch(consumer: AIOKafkaConsumer) -> tuple[ConsumerRecord, ...]:
-    """What has arrived, as soon as something has; nothing after `POLL_MS`.
+class _Reader:
+    """Brings one topic's batches, in place of FastStream's `get_msg`, and may bring one while another is applied."""
 
-    In place of FastStream's own, which after an empty poll sleeps for as long again, blind to what arrives meanwhile.
-    """
-    found = await consumer.getmany(timeout_ms=POLL_MS, max_records=RECORDS_MAX)
-    return tuple(chain.from_iterable(found.values()))
+    def __init__(self, consumer: Consumer) -> None:
+        self._consumer = consumer
+        self._ahead: asyncio.Task[list[Item]] | None = None
+
+    async def next_batch(self, consumer: AIOKafkaConsumer) -> tuple[Item, ...]:
+        """What has arrived, as soon as something has, each record read; nothing after `POLL_MS`.
+
+        FastStream's own sleeps after an empty poll for as long again, blind to what arrives meanwhile.
+        """
+        ahead, self._ahead = self._ahead, None
+        return tuple(await (ahead or self._read(consumer)))
+
+    def read_ahead(self, kafka: AIOKafkaConsumer) -> None:
+        """Begin with the next batch, whose reading then costs no time while the database works on this one."""
+        self._ahead = asyncio.create_task(self._read(kafka))
+
+    async def forget(self) -> None:
+        """Drop what was read ahead: nothing of it is applied, so it comes again."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            ahead.cancel()
+            await asyncio.gather(ahead, return_exceptions=True)
+
+    async def _read(self, kafka: AIOKafkaConsumer) -> list[Item]:
+        found = await kafka.getmany(timeout_ms=POLL_MS, max_records=RECORDS_MAX)
+        records = list(chain.from_iterable(found.values()))
+        items: list[Item] = []
+        for begin in range(0, len(records), PORTION):
+            if begin:
+                await asyncio.sleep(0)  # the batch that is being applied goes on, as does everything else
+            items += self._consumer.read_all(records[begin : begin + PORTION])
+        return items
 
 
 class _Standing(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
@@ -116,6 +145,7 @@ class Stream:
         self._service = service
         self._consumers = {consumer.subscription.topic: consumer for consumer in consumers}
         self._standing: dict[str, _Standing] = {}
+        self._readers: dict[str, _Reader] = {}
         self._subscribers: dict[str, Any] = {}
         self._starting: asyncio.Task[None] | None = None
         self._started = False
@@ -136,6 +166,7 @@ class Stream:
     def _subscribe(self, consumer: Consumer) -> None:
         topic = consumer.subscription.topic
         self._standing[topic] = listener = _Standing(self, topic)
+        self._readers[topic] = reader = _Reader(consumer)
         subscriber = self.broker.subscriber(
             topic,
             # a group per topic: a member that joins one topic does not make the others pause for a rebalance
@@ -153,10 +184,14 @@ class Stream:
             max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
         )
 
-        async def apply(records: Sequence[ConsumerRecord]) -> None:
+        async def apply(items: Sequence[Item]) -> None:
             try:
-                if ours := await self._read_from_standing(topic, records):
-                    await consumer.handle(ours)
+                ours = await self._read_from_standing(topic, items)
+                if len(items) >= RECORDS_MAX and (kafka := subscriber.consumer) is not None:
+                    # more is waiting. A smaller batch was all there is: what comes next had better come together
+                    reader.read_ahead(kafka)
+                if ours:
+                    await consumer.apply(ours)
             except ConsumerStopped:
                 logger.critical("consume.stopped", topic=topic, because=consumer.stopped_because)
                 await self.stopping.wait()  # hold the loop here: reading on would skip what was not applied
@@ -165,11 +200,11 @@ class Stream:
                 logger.exception("consume.stopped", topic=topic)
                 await self.stopping.wait()
 
-        subscriber.get_msg = _next_batch  # type: ignore[method-assign]  # FastStream has no setting for its sleep
+        subscriber.get_msg = reader.next_batch  # type: ignore[method-assign]  # FastStream has no setting for its sleep
         subscriber(apply)
         self._subscribers[topic] = subscriber
 
-    async def _read_from_standing(self, topic: str, records: Sequence[ConsumerRecord]) -> Sequence[ConsumerRecord]:
+    async def _read_from_standing(self, topic: str, items: Sequence[Item]) -> Sequence[Item]:
         """Leave out what was read before its partition was sought to where our database stands.
 
         aiokafka begins to read at Kafka's committed offset while the listener still asks our database. Where that is
@@ -180,13 +215,13 @@ class Stream:
         if kafka is None or not self._standing[topic].joined:
             return []
         stale = set()
-        for partition, offset in {record.partition: record.offset for record in records}.items():
+        for partition, offset in {item.record.partition: item.record.offset for item in items}.items():
             try:
                 if await kafka.position(TopicPartition(topic, partition)) <= offset:
                     stale.add(partition)
             except IllegalStateError:  # revoked meanwhile: its next owner reads it
                 stale.add(partition)
-        return [record for record in records if record.partition not in stale] if stale else records
+        return [item for item in items if item.record.partition not in stale] if stale else items
 
     def kafka_consumer(self, topic: str) -> AIOKafkaConsumer | None:
         """The running aiokafka consumer of a topic."""
@@ -210,9 +245,16 @@ class Stream:
             await self.broker.start()
         except BaseException:
             with suppress(Exception):
-                await self.broker.stop()
+                await self._leave()
             raise
         self._started = True
+
+    async def _leave(self) -> None:
+        try:
+            await self.broker.stop()
+        finally:
+            for reader in self._readers.values():
+                await reader.forget()
 
     async def stop(self) -> None:
         """Read no further, let what is in flight end, leave the group. A broker that is away is not waited for."""
@@ -222,7 +264,7 @@ class Stream:
                     # a consumer that is closed while it connects waits for ever for answers that nobody reads
                     self._starting.cancel()
                     await asyncio.wait([self._starting])
-                await self.broker.stop()
+                await self._leave()
         except (TimeoutError, KafkaError) as error:
             logger.warning("consume.left_in_haste", error=type(error).__name__)
 

@@ -24,7 +24,7 @@ from deploy.local.stack import Running
 from deploy.local.state import REPOSITORY
 from shared import outbox
 from shared.clock import Clock
-from shared.consume import Consumer, Subscription
+from shared.consume import Consumer, Item, Subscription
 from shared.crypto import Sealer
 from shared.db import open_database
 from shared.ids import new_id
@@ -219,9 +219,9 @@ async def _arrivals(running: Running, way: str, topic: str, dsn: str) -> AsyncIt
 class _TellingConsumer(Consumer):
     """Tells when what it was given is committed."""
 
-    async def handle(self, records: Sequence[ConsumerRecord]) -> None:
-        await super().handle(records)
-        _tell(records, monotonic())
+    async def apply(self, items: Sequence[Item]) -> None:
+        await super().apply(items)
+        _tell([item.record for item in items], monotonic())
 
 
 def _tell(records: Sequence[ConsumerRecord], moment: float) -> None:

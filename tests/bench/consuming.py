@@ -1,7 +1,7 @@
 """Consuming with exactly-once effect, beside the same work by hand; and what the guard alone costs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from time import perf_counter
@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from deploy.local import services
 from shared import inbound
 from shared.clock import Clock
-from shared.consume import Consumer, Received, Subscription
+from shared.consume import Consumer, Item, Received, Subscription
 from shared.crypto import Sealer
 from shared.db import Connection, Database
 from shared.kafka import open_producer
@@ -53,10 +53,15 @@ class _TimedConsumer(Consumer):
         self.left, self.began, self.ended, self.done = number, 0.0, 0.0, asyncio.Event()
         return self.done
 
-    async def handle(self, records: Sequence[ConsumerRecord]) -> None:
-        self.began = self.began or perf_counter()
-        await super().handle(records)
-        self.left -= len(records)
+    def read_all(self, records: Iterable[ConsumerRecord]) -> list[Item]:
+        found = list(records)
+        if found:
+            self.began = self.began or perf_counter()
+        return super().read_all(found)
+
+    async def apply(self, items: Sequence[Item]) -> None:
+        await super().apply(items)
+        self.left -= len(items)
         if self.left <= 0:
             self.ended = perf_counter()
             self.done.set()

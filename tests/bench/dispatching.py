@@ -1,7 +1,8 @@
 """Dispatch through FastStream in batches, each record read and counted, beside aiokafka alone with the same reading."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from time import perf_counter
 from uuid import uuid4
 
@@ -9,7 +10,7 @@ import uvloop
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
 from shared.clock import Clock
-from shared.consume import Consumer
+from shared.consume import Consumer, Item
 from shared.crypto import Sealer
 from shared.stream import POLL_MS, RECORDS_MAX, Stream
 from tests.bench.consuming import SECONDS_MAX, Filled, filled
@@ -28,13 +29,15 @@ class _Reader(Consumer):
         self.left, self.began, self.ended, self.done = number, 0.0, 0.0, asyncio.Event()
         return self.done
 
-    async def handle(self, records: Sequence[ConsumerRecord]) -> None:
-        self.began = self.began or perf_counter()
-        self.count(records)
+    def read_all(self, records: Iterable[ConsumerRecord]) -> list[Item]:
+        found = list(records)
+        if found:
+            self.began = self.began or perf_counter()
+        return super().read_all(found)
 
-    def count(self, records: Sequence[ConsumerRecord]) -> None:
-        """Read these and take them off what is left; a record that cannot be read does not count."""
-        self.left -= sum(self.read(record).body is not None for record in records)
+    async def apply(self, items: Sequence[Item]) -> None:
+        """Take these off what is left; a record that could not be read does not count."""
+        self.left -= sum(item.body is not None for item in items)
         if self.left <= 0 and not self.done.is_set():
             self.ended = perf_counter()
             self.done.set()
@@ -86,10 +89,7 @@ async def _polled(bench: Filled) -> float:
 
 async def _poll(consumer: AIOKafkaConsumer, reader: _Reader) -> None:
     found = await consumer.getmany(timeout_ms=POLL_MS, max_records=RECORDS_MAX)
-    if found:
-        reader.began = reader.began or perf_counter()
-        for part in found.values():
-            reader.count(part)
+    await reader.apply(reader.read_all(chain.from_iterable(found.values())))
 
 
 def _rate(bench: Filled, reader: _Reader) -> float:

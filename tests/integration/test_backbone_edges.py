@@ -7,10 +7,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from aiokafka import TopicPartition
 
 from shared import dead_letters, inbound
+from shared import stream as streaming
 from shared.clock import Clock
-from shared.consume import Received, Refusal, Subscription
+from shared.consume import Item, Received, Refusal, Subscription
 from shared.crypto import Sealer
 from shared.db import Connection
 from shared.errors import Refused
@@ -20,6 +22,7 @@ from tests.conftest import SECRET_KEYS, FreshDatabase, MakeDatabase
 from tests.integration.backbone import (
     NOW,
     Counted,
+    Reader,
     Reset,
     add,
     headers,
@@ -79,6 +82,98 @@ async def test_kafkas_committed_offset_never_leads_past_records_the_database_has
         await send(51, 101)
         async with reading(fresh, broker, subscription, setenv):
             await until(lambda: applied(100), 15)
+
+
+class _Held:
+    """Holds a consumer's first batch after it was applied, until `go`."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.entered, self.go, self._apply = asyncio.Event(), asyncio.Event(), reader.consumer.apply
+        reader.consumer.apply = self  # type: ignore[method-assign]
+
+    async def __call__(self, items: Sequence[Item]) -> None:
+        await self._apply(items)
+        if not self.entered.is_set():
+            self.entered.set()
+            await self.go.wait()
+
+
+async def _applied(fresh: FreshDatabase, count: int) -> bool:
+    return bool(await _value(fresh, "SELECT changes FROM counter") == count)
+
+
+async def _send(broker: str, topic: str, first: int, last: int) -> None:
+    """Versions `first` to `last` of one counter, each adding its own number."""
+    async with producer(broker) as out:
+        for sequence in range(first, last + 1):
+            await out.send(topic, _body("a", sequence), key=b"a", headers=headers("a", sequence))
+        await out.flush()
+
+
+async def test_what_was_read_ahead_of_a_seek_is_not_applied(
+    make_database: MakeDatabase, broker: str, setenv: SetEnv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh, topic = await make_database("vendor"), await make_topic(broker, partitions=1)
+    await make_counters(fresh.database)
+    monkeypatch.setattr(streaming, "RECORDS_MAX", 20)
+    await _send(broker, topic, 1, 100)
+    async with reading(fresh, broker, Subscription(topic, on={Counted: add}), setenv) as reader:
+        held = _Held(reader)
+        await held.entered.wait()
+        kafka, partition = reader.stream.kafka_consumer(topic), TopicPartition(topic, 0)
+        assert kafka is not None
+
+        async def read_ahead() -> bool:
+            return bool(await kafka.position(partition) == 40)
+
+        await until(read_ahead)  # the second batch, while the first is being applied
+        # the database is restored, and the partition assigned anew
+        async with fresh.database.transaction() as conn:
+            await conn.execute("TRUNCATE consumer_offset, consumed_version, counter")
+        kafka.seek(partition, 0)
+        held.go.set()
+        await until(lambda: _applied(fresh, 100))
+    assert await _value(fresh, "SELECT trail FROM counter") == list(range(1, 101))
+
+
+async def test_a_batch_that_was_read_ahead_of_a_stop_comes_again(
+    make_database: MakeDatabase, broker: str, setenv: SetEnv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh, topic = await make_database("vendor"), await make_topic(broker, partitions=1)
+    await make_counters(fresh.database)
+    monkeypatch.setattr(streaming, "RECORDS_MAX", 20)
+    await _send(broker, topic, 1, 100)
+    subscription = Subscription(topic, on={Counted: add})
+    async with reading(fresh, broker, subscription, setenv) as reader:
+        held = _Held(reader)
+        await held.entered.wait()
+        ending = asyncio.create_task(reader.stream.stop())
+        await asyncio.sleep(0.2)
+        held.go.set()
+        await ending
+        assert reader.stream._readers[topic]._ahead is None  # a consumer that starts anew must not be given it
+    assert await _value(fresh, "SELECT changes FROM counter") == 20
+    async with reading(fresh, broker, subscription, setenv):
+        await until(lambda: _applied(fresh, 100))
+    assert await _value(fresh, "SELECT trail FROM counter") == list(range(1, 101))
+
+
+async def test_behind_a_batch_that_is_not_full_nothing_is_read_ahead(
+    make_database: MakeDatabase, broker: str, setenv: SetEnv
+) -> None:
+    fresh, topic = await make_database("vendor"), await make_topic(broker, partitions=1)
+    await make_counters(fresh.database)
+    await _send(broker, topic, 1, 1)
+    async with reading(fresh, broker, Subscription(topic, on={Counted: add}), setenv) as reader:
+        held = _Held(reader)
+        await held.entered.wait()
+        await _send(broker, topic, 2, 9)
+        await asyncio.sleep(0.5)
+        kafka = reader.stream.kafka_consumer(topic)
+        assert kafka is not None
+        assert await kafka.position(TopicPartition(topic, 0)) == 1  # the next eight come together
+        held.go.set()
+        await until(lambda: _applied(fresh, 9))
 
 
 class _Replica:
