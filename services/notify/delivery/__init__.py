@@ -82,7 +82,7 @@ class Delivery:
         """Deliver until `stopping`; then messages under way are finished and recorded, the rest is given back."""
         self._stopping = stopping
         if self._rules.hours.feasts:
-            # of a year without a decree the days are reckoned: half a second, not on the loop
+            # of a year without a decree the days are reckoned: a tenth of a second, not on the loop
             await asyncio.to_thread(is_idul_fitri, day_in_jakarta(self._clock.now()))
         lines = [
             self._loop("notify.line", partial(sender.serve, number, stopping))
