@@ -16,7 +16,7 @@ from shared.consume import DEAD_LETTER_RUN_MAX, Received, Refusal, Subscription
 from shared.crypto import Sealer
 from shared.db import Connection
 from shared.errors import Refused
-from shared.events.envelope import Envelope, Message
+from shared.events.envelope import Envelope, Message, write_headers
 from shared.relay import partition_of
 from shared.stream import UnsafeSubscriber, refuse_unsafe
 from tests.conftest import SECRET_KEYS, FreshDatabase, MakeDatabase
@@ -79,6 +79,31 @@ async def test_the_relay_publishes_each_aggregate_in_order_to_its_keys_partition
         own = [(partition, int(sequence)) for partition, key, sequence in records if key == counter.encode()]
         assert [sequence for _, sequence in own] == list(range(1, 201))
         assert {partition for partition, _ in own} == {partition_of(counter.encode(), 3)}
+
+
+async def test_the_relay_writes_the_headers_of_the_envelope_to_the_last_microsecond(
+    make_database: MakeDatabase, broker: str
+) -> None:
+    fresh, topic = await make_database("vendor"), await make_topic(broker, partitions=1)
+    traceparent = f"00-{uuid4().hex}-{uuid4().hex[:16]}-01"
+    moments = [NOW.replace(microsecond=123_456), NOW, NOW.replace(year=1969, microsecond=1)]
+    async with fresh.database.transaction() as conn:
+        for sequence, moment in enumerate(moments, start=1):
+            await outbox.record(conn, [outbox.Fact(Counted(counter="a", add=1), sequence, traceparent)], now=moment)
+        await conn.execute("UPDATE outbox SET topic = $1", topic)
+        rows = await conn.fetch("SELECT event_id, occurred_at, sequence FROM outbox ORDER BY seq")
+    async with relaying(fresh, broker, "vendor"):
+        await until(lambda: _empty(fresh))
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=broker, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        found = [list((await consumer.getone()).headers) for _ in moments]
+    finally:
+        await consumer.stop()
+    assert found == [
+        write_headers(Envelope(row[0], "Counted", "lapak/vendor", row[1], "a", row[2], traceparent)) for row in rows
+    ]
+    assert [row["occurred_at"] for row in rows] == moments
 
 
 async def test_a_second_relay_takes_over_when_the_leader_loses_its_connection(
