@@ -1,4 +1,7 @@
-"""One command, one transaction, sixteen at once: with the outbox row, and without it."""
+"""One command, one transaction, sixteen at once: with the outbox row, and without it.
+
+The event goes with the last statement, as a command over HTTP writes it; here that is the state's.
+"""
 
 import asyncio
 from time import perf_counter
@@ -53,9 +56,12 @@ async def _run(database: Database, number: int, *, with_event: bool) -> None:
         for place in todo:
             row_id = new_id()
             async with database.transaction() as conn:
-                await conn.execute(STATE, row_id, f"number {place}", NOTE)
                 if with_event:
-                    event = Noted(counter=str(row_id), add=place, note=NOTE)
-                    await outbox.record(conn, [outbox.Fact(event, 1)], now=NOW)
+                    with outbox.held(conn) as held:
+                        event = Noted(counter=str(row_id), add=place, note=NOTE)
+                        await outbox.record(conn, [outbox.Fact(event, 1)], now=NOW)
+                    await conn.execute(*held.join(STATE, row_id, f"number {place}", NOTE))
+                else:
+                    await conn.execute(STATE, row_id, f"number {place}", NOTE)
 
     await asyncio.gather(*(work() for _ in range(AT_ONCE)))
