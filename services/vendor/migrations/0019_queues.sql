@@ -6,8 +6,8 @@ CREATE INDEX document_waiting ON document (state, submitted_at, document_id) INC
     WHERE state IN ('submitted', 'returned');
 
 -- Who withdrew the consent to news as the last word: few of all who ever gave it.
-CREATE INDEX consent_withdrawn ON consent (vendor_id, at, consent_id) WHERE purpose = 'messages' AND NOT given;
-CREATE INDEX consent_to_messages ON consent (vendor_id, at, consent_id) WHERE purpose = 'messages';
+CREATE INDEX consent_withdrawn ON consent (vendor_id) WHERE purpose = 'messages' AND NOT given;
+CREATE INDEX consent_to_messages ON consent (vendor_id, at, consent_id) INCLUDE (given) WHERE purpose = 'messages';
 
 -- Whose registration leads to whose, told by the index alone.
 CREATE INDEX vendor_above ON vendor (vendor_id) INCLUDE (merged_into) WHERE merged_into IS NOT NULL;

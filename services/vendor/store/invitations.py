@@ -204,9 +204,9 @@ WITH RECURSIVE above AS (
 ), unwilling AS (
     SELECT c.vendor_id FROM consent AS c
     WHERE c.purpose = 'messages' AND NOT c.given
-      AND NOT EXISTS (
-        SELECT FROM consent AS n WHERE n.vendor_id = c.vendor_id AND n.purpose = 'messages'
-          AND (n.at, n.consent_id) > (c.at, c.consent_id)
+      AND NOT (
+        SELECT n.given FROM consent AS n WHERE n.vendor_id = c.vendor_id AND n.purpose = 'messages'
+        ORDER BY n.at DESC, n.consent_id DESC LIMIT 1
       )
 ), candidate AS (
     SELECT v.vendor_id FROM vendor AS v
