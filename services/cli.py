@@ -185,7 +185,8 @@ def topics(
     try:
         created = asyncio.run(ensure_topics(kafka, replication=replication))
     except (KafkaError, TimeoutError) as error:
-        console.print(f"The broker at {kafka} did not do it: {error}", markup=False, soft_wrap=True)
+        said = f"The broker at {kafka} did not do it: {error}. Start it, or correct --kafka (LAPAK_KAFKA), host:port."
+        console.print(said, markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
     console.print(f"created {', '.join(created)}" if created else "every topic is there")
 

@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
+from shared.command_files import read_bytes, refuse
 from shared.errors import Refused
+from shared.malformed import parse_json
 from shared.tickets import read_keys, read_ticket
 
 __all__ = ["app"]
 
 EXIT_REFUSED = 1
-EXIT_WRONG_ARGUMENT = 2
 
 app = typer.Typer(help="Signed tickets.", no_args_is_help=True)
 
@@ -32,11 +33,11 @@ def verify(
     Whether it still counts (the highest serial, the booth not given back) only the service knows. Exit code: 0 genuine,
     1 refused, 2 wrong argument.
     """
+    raw = read_bytes(keys)
     try:
-        published = read_keys(json.loads(keys.read_bytes()))
-    except (OSError, ValueError) as error:
-        typer.echo(f"--keys: {keys}: {error}", err=True)
-        raise typer.Exit(EXIT_WRONG_ARGUMENT) from error
+        published = read_keys(parse_json(raw, "file of keys"))
+    except ValueError as error:
+        refuse(f"--keys: {keys} holds no published keys, as GET /v1/tickets/keys gives them: {error}")
     try:
         found = read_ticket(text, published)
     except Refused as error:

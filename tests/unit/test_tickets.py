@@ -177,5 +177,13 @@ def test_the_command_checks_a_ticket_without_a_network(tmp_path: Path) -> None:
     assert json.loads(good.stdout)["days"] == ["2023-03-20", "2023-03-21"]
     forged = CliRunner().invoke(app, ["verify", "--keys", str(keys), text[:-2] + ("AA" if text[-2:] != "AA" else "BA")])
     assert forged.exit_code == 1
-    keys.write_text("{}")
-    assert CliRunner().invoke(app, ["verify", "--keys", str(keys), text]).exit_code == 2
+    for wrong in ("{}", "keys"):
+        keys.write_text(wrong)
+        refused = CliRunner().invoke(app, ["verify", "--keys", str(keys), text])
+        assert refused.exit_code == 2
+        assert f"{keys} holds no published keys, as GET /v1/tickets/keys gives them: " in refused.stderr
+    missing = CliRunner().invoke(app, ["verify", "--keys", str(tmp_path / "none.json"), text])
+    assert (missing.exit_code, missing.stderr) == (
+        2,
+        f"{tmp_path / 'none.json'}: cannot be read: No such file or directory\n",
+    )
