@@ -18,6 +18,8 @@ __all__ = ["measure"]
 
 EVENTS = 40_000
 AGGREGATES = 2_000
+WARM_UP = 5
+"""So often the limit runs beforehand: a broker that just started compiles itself, and takes thrice as long."""
 SECONDS_MAX = 60.0
 TEMPLATE = "CREATE TABLE bench_full (place bigint PRIMARY KEY, key text, sequence bigint, payload bytea)"
 FILL_TEMPLATE = "INSERT INTO bench_full SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bytea[])"
@@ -90,6 +92,8 @@ async def _measure(context: Context) -> Comparison:
 
         try:
             await relayed(10)  # it leads, and its producer is connected
+            for _ in range(WARM_UP):
+                await sent()
             comparison = Comparison("events relayed per second from a full outbox", "events/s", 0.75, "higher")
             return await in_turn(context, comparison, lambda: relayed(number), sent)
         finally:
