@@ -31,6 +31,8 @@ __all__ = [
 ]
 
 EVENT_BYTES_MAX = 512 * 1024
+HELD_MAX = 500
+"""More events are written at once: a round decides on thousands."""
 
 INSERT = """
 INSERT INTO outbox (event_id, topic, key, sequence, type, occurred_at, traceparent, payload)
@@ -113,8 +115,7 @@ async def attempt(conn: Connection, *, keep: bool) -> AsyncIterator[None]:
 
     Where events are recorded there must be no other savepoint (`tests/unit/test_savepoints.py`).
     """
-    holding = _holding(conn)
-    before = len(holding.rows) if holding is not None else 0
+    await _write_held(conn)  # else it might be written inside, and taken back
     part = conn.transaction()
     await part.start()
     try:
@@ -123,8 +124,8 @@ async def attempt(conn: Connection, *, keep: bool) -> AsyncIterator[None]:
         keep = False
         raise
     finally:
-        if not keep and holding is not None:
-            del holding.rows[before:]
+        if not keep and (holding := _holding(conn)) is not None:
+            holding.rows.clear()
         await (part.commit() if keep else part.rollback())
 
 
@@ -189,6 +190,8 @@ async def _write(conn: Connection, rows: Sequence[Row]) -> None:
     holding = _holding(conn)
     if holding is not None:
         holding.rows += rows
+        if len(holding.rows) > HELD_MAX:
+            await _write_held(conn)
     elif len(rows) == 1:  # most transactions: a plain statement costs half as much as one of arrays
         await conn.execute(INSERT, *rows[0])
     else:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from shared.db import Connection
     from shared.service import Platform
 
-__all__ = ["Edge", "EdgeDep", "PublicEdge", "PublicEdgeDep", "edge", "public_edge"]
+__all__ = ["Edge", "EdgeDep", "PublicEdge", "PublicEdgeDep", "edge", "public_edge", "replayed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,16 @@ class Edge(PublicEdge):
         """Do this in one transaction, once for each `Idempotency-Key`, and answer with what `act` gives.
 
         `act` gives a model or a dict (answered as JSON with `status`) or None (an empty answer; 200 becomes 204). It
-        is stored to be replayed, so it holds ids and codes, no personal data. Whatever `act` raises rolls back all.
+        is stored to be replayed, so it holds ids and codes, no personal data. Whatever `act` raises rolls back all; so
+        does a request that was answered before, which acts too: what `act` left outside its transaction then is void
+        (`replayed` tells).
         """
         return await idempotency.once(self.request, self.platform, self.caller.subject, self.now, act, status)
+
+
+def replayed(answer: Response) -> bool:
+    """Whether an answer of `Edge.once` is that of an earlier request."""
+    return idempotency.REPLAYED in answer.headers
 
 
 async def edge(request: Request) -> Edge:

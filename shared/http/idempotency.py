@@ -39,6 +39,7 @@ Answer = BaseModel | dict[str, Any] | None
 Act = Callable[["Connection"], Awaitable[Answer]]
 
 CHUNK_BYTES = 1024 * 1024
+REPLAYED = "Idempotency-Replayed"
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 
 KEEP = """
@@ -157,7 +158,7 @@ async def _keep(conn: "Connection", statement: tuple[Any, ...]) -> None:
 def _replay(kept: asyncpg.Record, fingerprint: bytes) -> Response:
     if kept["fingerprint"] != fingerprint:
         raise IdempotencyKeyReused("This Idempotency-Key was used for another request; use a fresh one for each wish.")
-    return _respond(kept["status"], kept["body"], {"Idempotency-Replayed": "true"})
+    return _respond(kept["status"], kept["body"], {REPLAYED: "true"})
 
 
 def _respond(status: int, body: bytes, headers: dict[str, str] | None = None) -> Response:

@@ -41,6 +41,29 @@ async def test_what_is_held_is_written_with_the_last_statement(fresh: FreshDatab
     assert await written(fresh) == list(range(1, number + 1))
 
 
+async def test_thousands_are_not_held_and_keep_their_order(fresh: FreshDatabase) -> None:
+    number = 2 * outbox.HELD_MAX + 300
+    async with fresh.database.transaction() as conn:
+        with outbox.held(conn) as held:
+            for sequence in range(1, number + 1):
+                await outbox.record(conn, [fact(sequence)], now=NOW)
+            left = len(held.rows)
+        await conn.fetchval(*held.join(KEEP, "done"))
+    assert left < outbox.HELD_MAX
+    assert await written(fresh) == list(range(1, number + 1))
+
+
+async def test_what_was_held_before_an_attempt_outlives_it(fresh: FreshDatabase) -> None:
+    async with fresh.database.transaction() as conn:
+        with outbox.held(conn) as held:
+            await outbox.record(conn, [fact(1)], now=NOW)
+            async with outbox.attempt(conn, keep=False):
+                await tombstone(conn)  # writes what is held
+            await outbox.record(conn, [fact(2)], now=NOW)
+        await conn.fetchval(*held.join(KEEP, "done"))
+    assert await written(fresh) == [1, 2]
+
+
 async def test_what_is_recorded_on_another_connection_is_not_held(fresh: FreshDatabase) -> None:
     async with fresh.database.transaction() as conn, fresh.database.transaction() as other:
         with outbox.held(conn) as held:

@@ -16,7 +16,7 @@ from services.bazaar.marketplaces import Marketplace, marketplaces
 from services.bazaar.sales_files import mended_file, read_sales_file
 from services.bazaar.store import order_lines as store
 from shared.db import Connection
-from shared.http import LIMIT_DEFAULT, After, EdgeDep, Limit, large_body, page, read_cursor
+from shared.http import LIMIT_DEFAULT, After, EdgeDep, Limit, large_body, page, read_cursor, replayed
 from shared.ids import new_id
 
 router = APIRouter(prefix="/v1/bazaars/{bazaar_id}/marketplace-sales", tags=["marketplace"])
@@ -71,10 +71,10 @@ async def import_sales(
         }
 
     answered = await edge.once(act)
-    if not done:
+    if replayed(answered):
         # the same request again: its figures were kept, its rejected lines are found anew
         async with edge.read() as conn:
-            done.append(await handlers.preview_import(conn, bazaar_id, marketplace, shop, read, now=edge.now))
+            done = [await handlers.preview_import(conn, bazaar_id, marketplace, shop, read, now=edge.now)]
     faults = done[0].assessed.faults
     headers = {name: value for name, value in answered.headers.items() if name.startswith("idempotency")}
     if "text/csv" in request.headers.get("accept", ""):

@@ -19,7 +19,7 @@ from services.notify.domain.providers import ProviderNotFound
 from services.notify.handlers.bounces import Taken, take_mail
 from shared.db import Connection
 from shared.errors import Refused
-from shared.http import EdgeDep
+from shared.http import EdgeDep, replayed
 from shared.telemetry import get_logger
 
 READ_AT_ONCE = 1
@@ -100,7 +100,7 @@ async def take_returned_mail(name: str, request: Request, edge: EdgeDep) -> Resp
         return ReturnedMailAnswer.model_validate(taken._asdict())
 
     answer = await edge.once(act)
-    for taken in found[-1:]:  # none where it was brought before
+    for taken in [] if replayed(answer) else found:  # a mail that was brought before is none
         MAILS.labels(taken.became).inc()
         logger.info("mail.returned", became=taken.became, code=taken.code)
     return answer

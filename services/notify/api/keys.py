@@ -1,5 +1,6 @@
 """Keys of other systems, for operators: make, list, revoke; the addresses that team keys may write to."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
@@ -14,7 +15,7 @@ from services.notify.plans import Topic
 from services.notify.settings import NotifySettings
 from services.notify.store import keys as store
 from shared.db import Connection
-from shared.http import LIMIT_DEFAULT, After, EdgeDep, Limit, page, read_cursor
+from shared.http import LIMIT_DEFAULT, After, EdgeDep, Limit, page, read_cursor, replayed
 
 __all__ = ["router", "with_secret"]
 
@@ -85,11 +86,11 @@ class MagicRow(BaseModel):
     email: str
 
 
-def with_secret(response: Response, name: str, secret: str | None) -> Response:
-    """The answer with a secret that is shown but not kept for a repeated request."""
-    if secret is None:
+def with_secret(response: Response, name: str, secret: Sequence[str]) -> Response:
+    """The answer with a secret, if there is one, that is shown but not kept for a repeated request."""
+    if not secret or replayed(response):
         return response
-    body = {**from_json(bytes(response.body)), name: secret}
+    body = {**from_json(bytes(response.body)), name: secret[0]}
     return Response(to_json(body), response.status_code, media_type="application/json")
 
 
@@ -108,7 +109,7 @@ async def create_key(command: CreateKey, edge: EdgeDep) -> Response:
         return KeyCreated(key_id=key.key_id, kind=key.kind, name=key.name, topic=key.topic, per_minute=key.per_minute)
 
     response = await edge.once(act, status=201)
-    return with_secret(response, "key", secret[0] if secret else None)
+    return with_secret(response, "key", secret)
 
 
 @router.get("/v1/keys")

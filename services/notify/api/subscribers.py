@@ -100,7 +100,7 @@ async def add_subscriber(command: AddSubscriber, edge: EdgeDep) -> Response:
         secret.append(added.secret)
         return SecretAnswer(subscriber_id=added.subscriber_id)
 
-    return with_secret(await edge.once(act, status=201), "secret", secret[0] if secret else None)
+    return with_secret(await edge.once(act, status=201), "secret", secret)
 
 
 @router.get("/v1/subscribers")
@@ -188,7 +188,7 @@ async def rotate_secret(subscriber_id: UUID, edge: EdgeDep) -> Response:
         secret.append(added.secret)
         return SecretAnswer(subscriber_id=subscriber_id)
 
-    return with_secret(await edge.once(act), "secret", secret[0] if secret else None)
+    return with_secret(await edge.once(act), "secret", secret)
 
 
 @router.post("/v1/subscribers/{subscriber_id}/replay", responses={200: {"model": ReplayAnswer}})
