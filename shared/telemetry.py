@@ -69,7 +69,7 @@ HTTP_SECONDS = Histogram("lapak_http_seconds", "Duration of a request", ["method
 
 MASK = "[masked]"
 PERSONAL_KEYS = frozenset({"nik", "phone", "name", "email", "street"})
-OUR_OWN = frozenset({"level", "at", "service", "trace_id"})
+OUR_OWN = frozenset({"level", "at", "service", "trace_id", "method", "route"})
 """Keys of a line that only we write: nothing to look for."""
 
 # A NIK has 16 digits; a phone starts with +62, 62 or 0 and an 8; separators inside are seen through, and the borders
