@@ -59,6 +59,7 @@ class FreshDatabase:
 
 
 MakeDatabase: TypeAlias = Callable[[str], Awaitable[FreshDatabase]]
+SetEnv: TypeAlias = Callable[[dict[str, str]], None]
 """The fixture `make_database`."""
 Serve: TypeAlias = Callable[[Callable[[], Service], FreshDatabase], httpx.AsyncClient]
 """The fixture `serve`."""

@@ -13,6 +13,7 @@ from services.vendor.app import create
 from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from tests.conftest import MakeDatabase, Serve, StandingClock
+from tests.integration.bazaar import Fair, open_fair
 from tests.integration.notify import Desk, Front
 from tests.integration.notify_replies import Counter
 from tests.integration.notify_wishes import House
@@ -79,6 +80,14 @@ async def front(
     monkeypatch.setenv("LAPAK_SMTP", "127.0.0.1:1")
     fresh = await make_database("notify")
     return Front(Desk(fresh.database, clock, sealer), serve(create_notify, fresh))
+
+
+@pytest.fixture
+async def fair(
+    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
+) -> Fair:
+    """The bazaar service, empty."""
+    return await open_fair(make_database, serve, issuer, clock, sealer)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Outbox, relay, consumer and dead letters on a real broker and a real database."""
 
 import asyncio
-from collections.abc import Callable
 from datetime import datetime
 from uuid import uuid4
 
@@ -19,7 +18,7 @@ from shared.errors import Refused
 from shared.events.envelope import Envelope, Message, write_headers
 from shared.relay import partition_of
 from shared.stream import UnsafeSubscriber, refuse_unsafe
-from tests.conftest import SECRET_KEYS, FreshDatabase, MakeDatabase
+from tests.conftest import SECRET_KEYS, FreshDatabase, MakeDatabase, SetEnv
 from tests.integration.backbone import (
     NOW,
     Counted,
@@ -35,8 +34,6 @@ from tests.integration.backbone import (
     relaying,
     until,
 )
-
-SetEnv = Callable[[dict[str, str]], None]
 
 
 async def _everything(broker: str, topic: str) -> list[tuple[int, bytes, bytes]]:

@@ -1,7 +1,7 @@
 """The edges of the backbone: seeks, replicas that replay, records nobody expects, failing timers, an absent broker."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -18,7 +18,7 @@ from shared.db import Connection
 from shared.errors import Refused
 from shared.events.envelope import Envelope, Message
 from shared.timers import run_timers, set_timer
-from tests.conftest import SECRET_KEYS, FreshDatabase, MakeDatabase
+from tests.conftest import SECRET_KEYS, FreshDatabase, MakeDatabase, SetEnv
 from tests.integration.backbone import (
     NOW,
     Counted,
@@ -34,8 +34,6 @@ from tests.integration.backbone import (
     relaying,
     until,
 )
-
-SetEnv = Callable[[dict[str, str]], None]
 
 
 def _body(counter: str, number: int = 1) -> bytes:

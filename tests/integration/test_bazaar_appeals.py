@@ -8,31 +8,20 @@ from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
-import pytest
-
 from services.bazaar.allocation.stored import solve_stored
 from services.bazaar.handlers.rounds import publish_round
 from services.bazaar.store.appeals import SEALED_ANSWERS, SEALED_TEXTS
 from services.bazaar.store.rounds import find_problem
-from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.events.rights import VendorErased
 from shared.events.vendor import VendorMerged
 from shared.ids import new_id
 from shared.resealing import reseal
-from tests.conftest import SECRET_KEYS, MakeDatabase, Serve, StandingClock
-from tests.integration.bazaar import CLOSING, DAYS, Fair, at, open_fair, site
+from tests.conftest import SECRET_KEYS
+from tests.integration.bazaar import CLOSING, DAYS, Fair, at, site
 
 WORDS = "Pesan penawaran tidak pernah sampai ke ponsel saya."
 ANSWER = "Kami periksa: pesannya memang gagal terkirim. Maaf."
-
-
-@pytest.fixture
-async def fair(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Fair:
-    """The bazaar service, empty."""
-    return await open_fair(make_database, serve, issuer, clock, sealer)
 
 
 async def file(fair: Fair, application_id: str, about: str, *, token: str | None = None) -> str:

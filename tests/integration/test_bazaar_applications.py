@@ -3,21 +3,8 @@
 import asyncio
 from datetime import timedelta
 
-import pytest
-
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
 from shared.ids import new_id
-from tests.conftest import MakeDatabase, Serve, StandingClock
-from tests.integration.bazaar import CLOSING, GAMBIR, Fair, open_fair, site
-
-
-@pytest.fixture
-async def fair(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Fair:
-    """The bazaar service, empty."""
-    return await open_fair(make_database, serve, issuer, clock, sealer)
+from tests.integration.bazaar import CLOSING, GAMBIR, Fair, site
 
 
 async def test_who_is_not_eligible_is_told_why(fair: Fair) -> None:

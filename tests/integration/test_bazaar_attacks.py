@@ -5,12 +5,9 @@ from uuid import UUID
 
 import pytest
 
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
 from shared.events.vendor import VendorMerged
 from shared.ids import new_id
-from tests.conftest import MakeDatabase, Serve, StandingClock
-from tests.integration.bazaar import DAYS, Fair, open_fair, site
+from tests.integration.bazaar import DAYS, Fair, site
 from tests.integration.borju import SHOP
 from tests.integration.doors import send
 from tests.integration.test_bazaar_doors import (
@@ -22,14 +19,6 @@ from tests.integration.test_bazaar_doors import (
     sales,
     the_day,
 )
-
-
-@pytest.fixture
-async def fair(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Fair:
-    """The bazaar service, empty."""
-    return await open_fair(make_database, serve, issuer, clock, sealer)
 
 
 def both(fair: Fair, vendor_id: str) -> str:

@@ -6,26 +6,13 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
-import pytest
-
 from services.bazaar.domain.ceremony import PublicCeremony, check_ceremony, commitment_of
 from services.bazaar.handlers.ceremonies import CEREMONY, keep_deadline
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
 from shared.timers import run_due
-from tests.conftest import MakeDatabase, Serve, StandingClock
-from tests.integration.bazaar import CLOSING, Fair, open_fair, site
+from tests.integration.bazaar import CLOSING, Fair, site
 
 SECRETS = [sha256(f"secret {number}".encode()).hexdigest() for number in range(12)]
 MINUTE = timedelta(minutes=1)
-
-
-@pytest.fixture
-async def fair(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Fair:
-    """The bazaar service, empty."""
-    return await open_fair(make_database, serve, issuer, clock, sealer)
 
 
 def official(fair: Fair, number: int) -> str:

@@ -5,24 +5,11 @@ from collections import Counter
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-import pytest
-
 from services.bazaar.handlers.offers import LAPSE, REMIND, lapse_offers, remind_of_offers
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
 from shared.timers import run_due
-from tests.conftest import MakeDatabase, Serve, StandingClock
-from tests.integration.bazaar import CLOSING, DAYS, Fair, at, open_fair, site
+from tests.integration.bazaar import CLOSING, DAYS, Fair, at, site
 
 NEW_DAYS = (date(2023, 3, 27), date(2023, 3, 28))
-
-
-@pytest.fixture
-async def fair(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Fair:
-    """The bazaar service, empty."""
-    return await open_fair(make_database, serve, issuer, clock, sealer)
 
 
 def to(*days: date, reason: str = "venue") -> dict[str, object]:

@@ -4,22 +4,9 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
 from shared.ids import new_id
-from tests.conftest import MakeDatabase, Serve, StandingClock
-from tests.integration.bazaar import DAYS, Fair, at, open_fair, site
+from tests.integration.bazaar import DAYS, Fair, at, site
 from tests.integration.bazaar_day import open_day
-
-
-@pytest.fixture
-async def fair(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Fair:
-    """The bazaar service, empty."""
-    return await open_fair(make_database, serve, issuer, clock, sealer)
 
 
 async def held(fair: Fair, booths: int = 4, applicants: int = 6) -> tuple[str, list[str], list[str]]:

@@ -4,26 +4,13 @@ import csv
 import io
 from datetime import UTC, date, datetime, timedelta
 
-import pytest
-
 from services.bazaar.handlers.fairness import TIMER, count_by_timer
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
 from shared.events.vendor import VendorMerged
 from shared.ids import new_id
 from shared.timers import run_due
-from tests.conftest import MakeDatabase, Serve, StandingClock
-from tests.integration.bazaar import CLOSING, DAYS, GAMBIR, KARANG_ANYAR, Fair, at, open_fair, site
+from tests.integration.bazaar import CLOSING, DAYS, GAMBIR, KARANG_ANYAR, Fair, at, site
 
 MONTH = timedelta(days=28)
-
-
-@pytest.fixture
-async def fair(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Fair:
-    """The bazaar service, empty."""
-    return await open_fair(make_database, serve, issuer, clock, sealer)
 
 
 async def count(fair: Fair) -> None:

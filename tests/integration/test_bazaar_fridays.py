@@ -5,13 +5,8 @@ from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
-import pytest
-
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
 from shared.ids import new_id
-from tests.conftest import MakeDatabase, Serve, StandingClock
-from tests.integration.bazaar import CATEGORIES, GAMBIR, Fair, at, open_fair, site
+from tests.integration.bazaar import CATEGORIES, GAMBIR, Fair, at, site
 
 FRIDAY = date(2023, 3, 10)
 GROUPS = [
@@ -32,14 +27,6 @@ GROUPS = [
     },
     {"code": "kesehatan", "name": {"id": "kesehatan", "en": "health"}, "categories": ["health"]},
 ]
-
-
-@pytest.fixture
-async def fair(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Fair:
-    """The bazaar service, empty."""
-    return await open_fair(make_database, serve, issuer, clock, sealer)
 
 
 async def jbl(fair: Fair, *, until: date = FRIDAY + timedelta(weeks=7)) -> tuple[str, dict[date, str]]:

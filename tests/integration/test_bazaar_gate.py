@@ -6,30 +6,17 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import pytest
-
 from services.bazaar.domain.gate import SYNC_DAYS_AFTER, SyncScans
 from services.bazaar.handlers.gate import sync_scans
 from services.bazaar.handlers.tickets import ISSUE
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
 from shared.events.vendor import VendorMerged, VendorSuspended
 from shared.ids import new_id
 from shared.timers import set_timer
-from tests.conftest import MakeDatabase, Serve, StandingClock
-from tests.integration.bazaar import DAYS, Fair, at, open_fair, site
+from tests.integration.bazaar import DAYS, Fair, at, site
 from tests.integration.bazaar_day import Day, Phone, issue_tickets, open_day, ticket
 
 MINUTE = timedelta(minutes=1)
 A, B = Phone("phone-a"), Phone("phone-b")
-
-
-@pytest.fixture
-async def fair(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Fair:
-    """The bazaar service, empty."""
-    return await open_fair(make_database, serve, issuer, clock, sealer)
 
 
 async def sync(fair: Fair, day: Day, phone: Phone, *scans: dict[str, Any], sent_at: datetime | None = None) -> Any:

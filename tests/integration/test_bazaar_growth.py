@@ -6,22 +6,9 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-import pytest
-
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
-from tests.conftest import MakeDatabase, Serve, StandingClock
-from tests.integration.bazaar import CLOSING, DAYS, Fair, at, open_fair, site
+from tests.integration.bazaar import CLOSING, DAYS, Fair, at, site
 
 THIRD_DAY = date(2023, 3, 22)
-
-
-@pytest.fixture
-async def fair(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Fair:
-    """The bazaar service, empty."""
-    return await open_fair(make_database, serve, issuer, clock, sealer)
 
 
 async def in_state(fair: Fair, applications: list[str], state: str) -> list[str]:

@@ -18,11 +18,8 @@ import pytest
 
 from services.bazaar.handlers.interests import APPLY, apply_for_interested
 from services.bazaar.handlers.offers import LAPSE, lapse_offers
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
 from shared.timers import run_due
-from tests.conftest import MakeDatabase, Serve, StandingClock
-from tests.integration.bazaar import CLOSING, Fair, at, open_fair, site
+from tests.integration.bazaar import CLOSING, Fair, at, site
 
 APPLICANTS = 4_000
 STEP_MAX = 0.15
@@ -67,14 +64,6 @@ class Steps:
         self.part, begun = part, time.perf_counter()
         yield
         self.took[part], self.part = time.perf_counter() - begun, ""
-
-
-@pytest.fixture
-async def fair(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Fair:
-    """The bazaar service, empty."""
-    return await open_fair(make_database, serve, issuer, clock, sealer)
 
 
 @pytest.fixture

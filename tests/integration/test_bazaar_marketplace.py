@@ -15,10 +15,9 @@ import uvicorn
 
 from services.bazaar.app import create
 from shared.auth import LocalIssuer
-from shared.crypto import Sealer
 from shared.service import Platform
-from tests.conftest import MakeDatabase, Serve, StandingClock, environment
-from tests.integration.bazaar import DAYS, Fair, at, open_fair
+from tests.conftest import environment
+from tests.integration.bazaar import DAYS, Fair, at
 from tests.integration.borju import borju, show
 
 HEADINGS = (
@@ -39,14 +38,6 @@ FILE = "\n".join(
         f"INV/7;{FIRST};Pesanan Selesai;warung-bu-tini;Keripik;K-1;dua;12.500;Ani;081333333333",
     ]
 )
-
-
-@pytest.fixture
-async def fair(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Fair:
-    """The bazaar service, empty."""
-    return await open_fair(make_database, serve, issuer, clock, sealer)
 
 
 async def window(fair: Fair) -> tuple[str, list[str]]:

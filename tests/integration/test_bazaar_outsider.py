@@ -20,20 +20,9 @@ from services.bazaar.allocation.problem import canonical_json
 from services.bazaar.domain.ceremony import Ingredients, commitment_of, seed_of
 from services.bazaar.domain.receipts import grow
 from services.cli import app
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
-from tests.conftest import MakeDatabase, Serve, StandingClock
-from tests.integration.bazaar import CLOSING, GAMBIR, Fair, open_fair, site
+from tests.integration.bazaar import CLOSING, GAMBIR, Fair, site
 
 SECRETS = [sha256(f"secret {number}".encode()).hexdigest() for number in range(3)]
-
-
-@pytest.fixture
-async def fair(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Fair:
-    """The bazaar service, empty."""
-    return await open_fair(make_database, serve, issuer, clock, sealer)
 
 
 class Outsider:

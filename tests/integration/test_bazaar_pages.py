@@ -7,23 +7,12 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
 from shared.http.languages import preferred
 from shared.ids import new_id
-from tests.conftest import MakeDatabase, Serve, StandingClock
-from tests.integration.bazaar import DAYS, KARANG_ANYAR, Fair, at, open_fair, site
+from tests.integration.bazaar import DAYS, KARANG_ANYAR, Fair, at, site
 from tests.integration.borju import borju, give_places, show
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
-
-
-@pytest.fixture
-async def fair(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Fair:
-    """The bazaar service, empty."""
-    return await open_fair(make_database, serve, issuer, clock, sealer)
 
 
 class Page(HTMLParser):

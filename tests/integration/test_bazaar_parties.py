@@ -5,25 +5,12 @@ from collections import Counter
 from typing import Any
 from uuid import UUID
 
-import pytest
-
 from services.bazaar.allocation.stored import solve_stored
 from services.bazaar.handlers.rounds import publish_round
 from services.bazaar.store.rounds import find_problem
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
 from shared.events.rights import VendorErased
 from shared.ids import new_id
-from tests.conftest import MakeDatabase, Serve, StandingClock
-from tests.integration.bazaar import CLOSING, Fair, open_fair, site
-
-
-@pytest.fixture
-async def fair(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Fair:
-    """The bazaar service, empty."""
-    return await open_fair(make_database, serve, issuer, clock, sealer)
+from tests.integration.bazaar import CLOSING, Fair, site
 
 
 async def make(fair: Fair, application_id: str, **more: object) -> str:

@@ -19,8 +19,6 @@ from services.bazaar.store.erasures import PEOPLE
 from services.bazaar.store.rounds import LOCK_CANDIDATES, find_problem, lock_candidates, sum_turns_by_groups
 from services.bazaar.store.vendors import VendorMissing, find_vendor, save_addresses, share_vendor
 from shared import dead_letters
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
 from shared.events.rights import VendorErased
 from shared.events.training import TrainingCompleted
 from shared.events.vendor import (
@@ -35,16 +33,7 @@ from shared.events.vendor import (
 )
 from shared.families import find_erased, find_family, persons, remember_merges
 from shared.ids import new_id
-from tests.conftest import MakeDatabase, Serve, StandingClock
-from tests.integration.bazaar import CLOSING, DAYS, GAMBIR, KARANG_ANYAR, Fair, at, open_fair, site
-
-
-@pytest.fixture
-async def fair(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Fair:
-    """The bazaar service, empty."""
-    return await open_fair(make_database, serve, issuer, clock, sealer)
+from tests.integration.bazaar import CLOSING, DAYS, GAMBIR, KARANG_ANYAR, Fair, at, site
 
 
 def merged(vendor_id: UUID, into: UUID) -> VendorMerged:

@@ -11,23 +11,12 @@ from services.bazaar.domain.policy import Policy
 from services.bazaar.domain.preview import PreviewTooSlow
 from services.bazaar.handlers.previews import preview_policy
 from services.bazaar.previewing import preview_apart
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
-from tests.conftest import MakeDatabase, Serve, StandingClock
-from tests.integration.bazaar import CLOSING, KARANG_ANYAR, Fair, open_fair, site
+from tests.integration.bazaar import CLOSING, KARANG_ANYAR, Fair, site
 
 BY_RW = {"rotation": [{"by": "rw", "measure": "turns"}, {"by": "vendor", "measure": "waiting_since"}]}
 
 
 WISH: dict[str, Any] = {"policy": {}}
-
-
-@pytest.fixture
-async def fair(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Fair:
-    """The bazaar service, empty."""
-    return await open_fair(make_database, serve, issuer, clock, sealer)
 
 
 def a_policy(code: str = "pusat", **more: Any) -> dict[str, Any]:

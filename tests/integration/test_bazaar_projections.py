@@ -6,20 +6,9 @@ from uuid import UUID
 import pytest
 
 from services.bazaar.store.vendors import VendorMissing, find_vendor, save_agencies, save_categories
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
 from shared.events.vendor import VendorCategoryChosen, VendorCategoryCleared, VendorCoached, VendorCoachingEnded
 from shared.ids import new_id
-from tests.conftest import MakeDatabase, Serve, StandingClock
-from tests.integration.bazaar import KARANG_ANYAR, Fair, open_fair
-
-
-@pytest.fixture
-async def fair(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Fair:
-    """The bazaar service, empty."""
-    return await open_fair(make_database, serve, issuer, clock, sealer)
+from tests.integration.bazaar import KARANG_ANYAR, Fair
 
 
 async def trained(fair: Fair, vendor_id: UUID) -> bool:

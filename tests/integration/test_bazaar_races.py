@@ -3,22 +3,9 @@
 import asyncio
 from collections import Counter
 
-import pytest
-
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
-from tests.conftest import MakeDatabase, Serve, StandingClock
-from tests.integration.bazaar import CLOSING, DAYS, Fair, at, open_fair, site
+from tests.integration.bazaar import CLOSING, DAYS, Fair, at, site
 
 AT_ONCE = 12
-
-
-@pytest.fixture
-async def fair(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Fair:
-    """The bazaar service, empty."""
-    return await open_fair(make_database, serve, issuer, clock, sealer)
 
 
 async def outcomes(fair: Fair, doors: list[tuple[str, dict[str, str] | None, str]]) -> Counter[str]:

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import pytest
 from typer.testing import CliRunner
 
 from services.bazaar.app import create
@@ -19,17 +18,9 @@ from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.ids import new_id
 from tests.conftest import MakeDatabase, Serve, StandingClock
-from tests.integration.bazaar import CLOSING, Fair, open_fair, site
+from tests.integration.bazaar import CLOSING, Fair, site
 
 runner = CliRunner()
-
-
-@pytest.fixture
-async def fair(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Fair:
-    """The bazaar service, empty."""
-    return await open_fair(make_database, serve, issuer, clock, sealer)
 
 
 async def file_of(fair: Fair, bazaar_id: str, name: str) -> bytes:

@@ -7,23 +7,12 @@ from uuid import UUID
 import pytest
 
 from services.bazaar.handlers.offers import LAPSE, REMIND, lapse_offers, remind_of_offers
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
 from shared.timers import run_due
-from tests.conftest import MakeDatabase, Serve, StandingClock
-from tests.integration.bazaar import CLOSING, DAYS, Fair, at, open_fair, site
+from tests.integration.bazaar import CLOSING, DAYS, Fair, at, site
 
 LATER_DAYS = (date(2023, 3, 25), date(2023, 3, 26))
 ALL_DAYS = [day.isoformat() for day in (*DAYS, *LATER_DAYS)]
 RELEASE_BY = datetime.fromisoformat("2023-03-18T00:00:00+07:00")
-
-
-@pytest.fixture
-async def fair(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Fair:
-    """The bazaar service, empty."""
-    return await open_fair(make_database, serve, issuer, clock, sealer)
 
 
 async def run_timers(fair: Fair) -> int:

@@ -15,19 +15,8 @@ from services.bazaar.api import rounds as rounds_api
 from services.bazaar.domain.round import RoundNotVerified
 from services.bazaar.handlers.rounds import publish_round
 from services.bazaar.numbering import Floor, SiteNumbers, number_stored
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
 from shared.http import write_cursor
-from tests.conftest import MakeDatabase, Serve, StandingClock
-from tests.integration.bazaar import CLOSING, Fair, at, open_fair, site
-
-
-@pytest.fixture
-async def fair(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Fair:
-    """The bazaar service, empty."""
-    return await open_fair(make_database, serve, issuer, clock, sealer)
+from tests.integration.bazaar import CLOSING, Fair, at, site
 
 
 async def problem_of(fair: Fair, bazaar_id: str) -> dict[str, Any]:

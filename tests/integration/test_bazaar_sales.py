@@ -6,27 +6,14 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import pytest
-
 from services.bazaar.domain.sales import REPORT_DAYS_AFTER, ReportSales
 from services.bazaar.handlers.sales import enter_sales
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
 from shared.events.rights import VendorErased
 from shared.ids import new_id
-from tests.conftest import MakeDatabase, Serve, StandingClock
-from tests.integration.bazaar import DAYS, Fair, at, open_fair, site
+from tests.integration.bazaar import DAYS, Fair, at, site
 from tests.integration.bazaar_day import Day, Phone, open_day
 
 FIGURES = {"day": str(DAYS[0]), "turnover_rupiah": 750_000, "transactions": 12, "units": 30}
-
-
-@pytest.fixture
-async def fair(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Fair:
-    """The bazaar service, empty."""
-    return await open_fair(make_database, serve, issuer, clock, sealer)
 
 
 async def open_selling(fair: Fair, booths: int = 2, applicants: int = 2, **more: Any) -> Day:

@@ -7,17 +7,12 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-import pytest
-
 from services.bazaar.app import create
 from services.bazaar.domain.ceremony import commitment_of
-from shared.auth import LocalIssuer
 from shared.clock import JAKARTA
-from shared.crypto import Sealer
 from shared.events import bazaar as bazaar_events
 from shared.timers import TimerHandler, run_due
-from tests.conftest import MakeDatabase, Serve, StandingClock
-from tests.integration.bazaar import GAMBIR, KARANG_ANYAR, Fair, at, open_fair, site
+from tests.integration.bazaar import GAMBIR, KARANG_ANYAR, Fair, at, site
 from tests.integration.bazaar_day import Phone, ticket
 
 FIRST, SECOND = (date(2023, 3, 20), date(2023, 3, 21)), (date(2023, 4, 6), date(2023, 4, 7))
@@ -25,14 +20,6 @@ VENUE = {"kind": "rusun", "name": "Rusun Karang Anyar", "kelurahan": KARANG_ANYA
 GRID = {"width": 24, "depth": 14, "rows": 2, "tents_per_row": 3, "desks": 2, "partners": 1}
 WORDS = "Anak saya sakit, surat dokter ada pada saya."
 SECRETS = [sha256(f"secret {number}".encode()).hexdigest() for number in range(3)]
-
-
-@pytest.fixture
-async def fair(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Fair:
-    """The bazaar service, empty."""
-    return await open_fair(make_database, serve, issuer, clock, sealer)
 
 
 class Season:

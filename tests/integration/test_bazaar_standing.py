@@ -3,25 +3,12 @@
 from datetime import date, timedelta
 from uuid import UUID
 
-import pytest
-
 from services.bazaar.handlers.ledger import enter_no_shows, withdraw_no_shows
 from services.bazaar.store.applications import find_application
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
 from shared.events.rights import VendorErased
 from shared.events.vendor import VendorMerged
 from shared.ids import new_id
-from tests.conftest import MakeDatabase, Serve, StandingClock
-from tests.integration.bazaar import DAYS, Fair, at, open_fair, site
-
-
-@pytest.fixture
-async def fair(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Fair:
-    """The bazaar service, empty."""
-    return await open_fair(make_database, serve, issuer, clock, sealer)
+from tests.integration.bazaar import DAYS, Fair, at, site
 
 
 async def stayed_away(fair: Fair, application_id: str) -> None:

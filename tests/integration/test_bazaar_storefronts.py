@@ -3,23 +3,10 @@
 import asyncio
 from datetime import date
 
-import pytest
-
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
 from shared.events.rights import VendorErased
 from shared.ids import new_id
-from tests.conftest import MakeDatabase, Serve, StandingClock
-from tests.integration.bazaar import DAYS, KARANG_ANYAR, Fair, open_fair, site
+from tests.integration.bazaar import DAYS, KARANG_ANYAR, Fair, site
 from tests.integration.borju import SHOP, borju, public, show
-
-
-@pytest.fixture
-async def fair(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Fair:
-    """The bazaar service, empty."""
-    return await open_fair(make_database, serve, issuer, clock, sealer)
 
 
 async def test_a_storefront_is_shown_when_its_vendor_wants_it_and_an_officer_has_looked(fair: Fair) -> None:

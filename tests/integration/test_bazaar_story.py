@@ -7,18 +7,7 @@ from datetime import timedelta
 import pytest
 
 from services.bazaar.allocation import read_problem, read_result, verify
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
-from tests.conftest import MakeDatabase, Serve, StandingClock
-from tests.integration.bazaar import CLOSING, DAYS, GAMBIR, Fair, at, open_fair, site
-
-
-@pytest.fixture
-async def fair(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Fair:
-    """The bazaar service, empty."""
-    return await open_fair(make_database, serve, issuer, clock, sealer)
+from tests.integration.bazaar import CLOSING, DAYS, GAMBIR, Fair, at, site
 
 
 async def test_a_bazaar_is_played_from_draft_to_end(fair: Fair) -> None:

@@ -10,26 +10,15 @@ import pytest
 
 from services.bazaar.domain.bazaar import offers_end_at
 from services.bazaar.handlers.swaps import LAPSE, lapse_swap
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
 from shared.events.rights import VendorErased
 from shared.ids import new_id
 from shared.timers import run_due
-from tests.conftest import MakeDatabase, Serve, StandingClock
-from tests.integration.bazaar import DAYS, Fair, open_fair, site
+from tests.integration.bazaar import DAYS, Fair, site
 from tests.integration.bazaar_day import issue_tickets
 
 LATER_DAYS = (date(2023, 3, 25), date(2023, 3, 26))
 MORE_DAYS = {"site_id": "one", "more_days": ["2023-03-27"]}
 ALL_DAYS = [day.isoformat() for day in (*DAYS, *LATER_DAYS)]
-
-
-@pytest.fixture
-async def fair(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Fair:
-    """The bazaar service, empty."""
-    return await open_fair(make_database, serve, issuer, clock, sealer)
 
 
 class Stand:

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from uuid import UUID
 
-import pytest
 import zxingcpp
 from PIL import Image
 from typer.testing import CliRunner
@@ -14,24 +13,14 @@ from typer.testing import CliRunner
 from services.bazaar.handlers.tickets import ISSUE, issue
 from services.bazaar.store.applications import lock_application
 from services.bazaar.store.tickets import SEALED_TICKET_KEYS
-from shared.auth import LocalIssuer
 from shared.crypto import Sealer
 from shared.resealing import reseal
 from shared.tickets import read_keys, read_ticket
 from shared.tickets_cli import app
 from shared.timers import set_timer
 from tests.conftest import SECRET_KEYS as TEST_KEYS
-from tests.conftest import MakeDatabase, Serve, StandingClock
-from tests.integration.bazaar import DAYS, Fair, open_fair
+from tests.integration.bazaar import DAYS, Fair
 from tests.integration.bazaar_day import issue_tickets, open_day, ticket
-
-
-@pytest.fixture
-async def fair(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Fair:
-    """The bazaar service, empty."""
-    return await open_fair(make_database, serve, issuer, clock, sealer)
 
 
 async def test_a_confirmed_booth_has_a_ticket_that_anyone_can_check(fair: Fair, tmp_path: Path) -> None:

@@ -18,9 +18,7 @@ from services.bazaar.allocation.stored import solve_stored
 from services.bazaar.app import create
 from services.bazaar.handlers.rounds import publish_round
 from services.bazaar.store.rounds import find_problem
-from shared.auth import LocalIssuer
 from shared.clock import day_in_jakarta
-from shared.crypto import Sealer
 from shared.errors import Refused
 from shared.events import bazaar as bazaar_events
 from shared.events import rights
@@ -29,8 +27,7 @@ from shared.events.rights import VendorErased
 from shared.events.vendor import VendorMerged, VendorReinstated, VendorSuspended, VendorUnmerged
 from shared.ids import new_id
 from shared.timers import run_due
-from tests.conftest import MakeDatabase, Serve, StandingClock
-from tests.integration.bazaar import GAMBIR, Fair, at, open_fair, site
+from tests.integration.bazaar import GAMBIR, Fair, at, site
 
 SEATED = ("offered", "confirmed", "attended")
 COSTS_A_TURN = ("confirmed", "attended", "missed", "lapsed")
@@ -555,14 +552,6 @@ class Walk:
                 continue
             marks = [line for line in self.trail[length:] if not line.startswith(" ")]
             await self.books.check(marks[-1] if marks else act.__name__)
-
-
-@pytest.fixture
-async def fair(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Fair:
-    """The bazaar service, empty."""
-    return await open_fair(make_database, serve, issuer, clock, sealer)
 
 
 @pytest.mark.parametrize("seed", [21, 38])

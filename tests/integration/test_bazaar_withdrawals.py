@@ -4,20 +4,7 @@ import json
 from datetime import date, timedelta
 from uuid import UUID
 
-import pytest
-
-from shared.auth import LocalIssuer
-from shared.crypto import Sealer
-from tests.conftest import MakeDatabase, Serve, StandingClock
-from tests.integration.bazaar import Fair, at, open_fair, site
-
-
-@pytest.fixture
-async def fair(
-    make_database: MakeDatabase, serve: Serve, issuer: LocalIssuer, clock: StandingClock, sealer: Sealer
-) -> Fair:
-    """The bazaar service, empty."""
-    return await open_fair(make_database, serve, issuer, clock, sealer)
+from tests.integration.bazaar import Fair, at, site
 
 
 class Season:

@@ -1,17 +1,14 @@
 """A consumer that is told to end, ends; whatever it is in the midst of."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer
 
 from shared.consume import Subscription
-from tests.conftest import MakeDatabase
+from tests.conftest import MakeDatabase, SetEnv
 from tests.integration.backbone import Counted, add, headers, make_counters, make_topic, producer, reading, until
-
-SetEnv = Callable[[dict[str, str]], None]
 
 
 async def test_a_stream_that_is_stopped_while_it_tells_kafka_its_offsets_ends(

@@ -7,7 +7,7 @@ key, a good one of another key. All are there before the consumers start, so the
 import asyncio
 import base64
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -40,7 +40,6 @@ from tests.integration.backbone import (
     until,
 )
 
-SetEnv = Callable[[dict[str, str]], None]
 Headers = list[tuple[str, bytes]]
 
 KEY = "it"

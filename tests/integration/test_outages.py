@@ -1,7 +1,7 @@
 """Outages: the database cut off, the broker gone. Nothing becomes a dead letter, everything catches up by itself."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit, urlunsplit
 
@@ -13,7 +13,7 @@ from deploy.local import stack
 from shared.consume import Subscription
 from shared.db import open_database
 from shared.kafka import open_producer
-from tests.conftest import FreshDatabase, MakeDatabase
+from tests.conftest import FreshDatabase, MakeDatabase, SetEnv
 from tests.integration.backbone import (
     Counted,
     Reader,
@@ -27,8 +27,6 @@ from tests.integration.backbone import (
     relaying,
     until,
 )
-
-SetEnv = Callable[[dict[str, str]], None]
 
 CUT_SECONDS = 2
 AWAY_SECONDS = 6

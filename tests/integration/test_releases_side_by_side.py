@@ -20,7 +20,7 @@ from shared.consume import Consumer, Received, Subscription
 from shared.crypto import Sealer
 from shared.db import Connection
 from shared.events.envelope import Command, Event
-from tests.conftest import SECRET_KEYS, FreshDatabase
+from tests.conftest import SECRET_KEYS, FreshDatabase, MakeDatabase, SetEnv
 from tests.integration.backbone import (
     Counted,
     Reader,
@@ -34,10 +34,17 @@ from tests.integration.backbone import (
     until,
 )
 
-MakeDatabase = Callable[[str], Awaitable[FreshDatabase]]
-SetEnv = Callable[[dict[str, str]], None]
+Ground = tuple[FreshDatabase, str]
 LONG_ENOUGH_SECONDS = 2.5
 """An older consumer looks every second whether it may go on."""
+
+
+@pytest.fixture
+async def ground(make_database: MakeDatabase, broker: str) -> Ground:
+    """A database with counters, and a topic of one partition."""
+    fresh = await make_database("vendor")
+    await make_counters(fresh.database)
+    return fresh, await make_topic(broker, partitions=1)
 
 
 class Doubled(Event):
@@ -155,10 +162,9 @@ STORY: Sequence[tuple[Event, int]] = [
 
 
 async def test_an_older_consumer_leaves_a_type_to_the_newer_release_which_applies_it_once_and_in_order(
-    make_database: MakeDatabase, broker: str, setenv: SetEnv
+    ground: Ground, broker: str, setenv: SetEnv
 ) -> None:
-    fresh, topic = await make_database("vendor"), await make_topic(broker, partitions=1)
-    await make_counters(fresh.database)
+    fresh, topic = ground
     await announce(fresh, older(topic))
     async with reading(fresh, broker, older(topic), setenv) as old:
         await send(broker, topic, [(Counted(counter="a", add=1), 1)])  # it has begun to serve
@@ -179,11 +185,10 @@ async def test_an_older_consumer_leaves_a_type_to_the_newer_release_which_applie
 
 
 async def test_who_holds_something_back_for_long_makes_room_for_the_newer_release(
-    make_database: MakeDatabase, broker: str, setenv: SetEnv, monkeypatch: pytest.MonkeyPatch
+    ground: Ground, broker: str, setenv: SetEnv, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stream, "MAX_POLL_INTERVAL_MS", 3_000)
-    fresh, topic = await make_database("vendor"), await make_topic(broker, partitions=1)
-    await make_counters(fresh.database)
+    fresh, topic = ground
     await announce(fresh, newer(topic))
     async with reading(fresh, broker, older(topic), setenv) as old:
         await send(broker, topic, STORY)
@@ -219,11 +224,8 @@ async def test_what_stands_before_it_in_a_batch_is_applied_and_so_are_other_part
     assert old.waiting_for_release is None
 
 
-async def test_what_nobody_will_handle_is_skipped_as_ever(
-    make_database: MakeDatabase, broker: str, setenv: SetEnv
-) -> None:
-    fresh, topic = await make_database("vendor"), await make_topic(broker, partitions=1)
-    await make_counters(fresh.database)
+async def test_what_nobody_will_handle_is_skipped_as_ever(ground: Ground, broker: str, setenv: SetEnv) -> None:
+    fresh, topic = ground
     await announce(fresh, older(topic))
     elsewhere = Subscription(f"x{topic[1:]}", on={Doubled: double})
     await announce(fresh, elsewhere)  # the newer release handles it on another topic
@@ -235,10 +237,9 @@ async def test_what_nobody_will_handle_is_skipped_as_ever(
 
 
 async def test_after_going_back_a_release_holds_nothing_for_the_one_that_is_gone(
-    make_database: MakeDatabase, broker: str, setenv: SetEnv
+    ground: Ground, broker: str, setenv: SetEnv
 ) -> None:
-    fresh, topic = await make_database("vendor"), await make_topic(broker, partitions=1)
-    await make_counters(fresh.database)
+    fresh, topic = ground
     await announce(fresh, older(topic))
     await announce(fresh, newer(topic))
     async with reading(fresh, broker, older(topic), setenv) as old:
@@ -257,10 +258,9 @@ async def test_after_going_back_a_release_holds_nothing_for_the_one_that_is_gone
 
 
 async def test_after_going_back_from_a_release_that_nobody_runs_any_more_the_older_is_the_newest(
-    make_database: MakeDatabase, broker: str, setenv: SetEnv
+    ground: Ground, broker: str, setenv: SetEnv
 ) -> None:
-    fresh, topic = await make_database("vendor"), await make_topic(broker, partitions=1)
-    await make_counters(fresh.database)
+    fresh, topic = ground
     await announce(fresh, older(topic))
     await age(fresh, older(topic), timedelta(hours=1))
     await announce(fresh, newer(topic))
@@ -272,10 +272,9 @@ async def test_after_going_back_from_a_release_that_nobody_runs_any_more_the_old
 
 
 async def test_a_newer_release_does_not_wait_for_a_type_that_it_gave_up(
-    make_database: MakeDatabase, broker: str, setenv: SetEnv
+    ground: Ground, broker: str, setenv: SetEnv
 ) -> None:
-    fresh, topic = await make_database("vendor"), await make_topic(broker, partitions=1)
-    await make_counters(fresh.database)
+    fresh, topic = ground
     await announce(fresh, newer(topic))  # here it is the older one of the two
     await announce(fresh, older(topic))
     async with reading(fresh, broker, older(topic), setenv):
@@ -285,10 +284,9 @@ async def test_a_newer_release_does_not_wait_for_a_type_that_it_gave_up(
 
 
 async def test_a_command_that_only_the_newer_release_knows_is_no_dead_letter(
-    make_database: MakeDatabase, broker: str, setenv: SetEnv
+    ground: Ground, broker: str, setenv: SetEnv
 ) -> None:
-    fresh, topic = await make_database("vendor"), await make_topic(broker, partitions=1)
-    await make_counters(fresh.database)
+    fresh, topic = ground
     await fresh.database.pool.execute("INSERT INTO counter VALUES ('a', 8, 0, '{}')")
     before, after = Subscription(topic, on={Reset: reset}), Subscription(topic, on={Reset: reset, Halve: halve})
     await announce(fresh, before)
@@ -309,10 +307,9 @@ async def test_a_command_that_only_the_newer_release_knows_is_no_dead_letter(
 
 
 async def test_what_waits_behind_a_dead_letter_is_left_to_the_newer_release_too(
-    make_database: MakeDatabase, broker: str, setenv: SetEnv
+    ground: Ground, broker: str, setenv: SetEnv
 ) -> None:
-    fresh, topic = await make_database("vendor"), await make_topic(broker, partitions=1)
-    await make_counters(fresh.database)
+    fresh, topic = ground
     await announce(fresh, older(topic))
     async with reading(fresh, broker, older(topic), setenv) as old:
         async with producer(broker) as out:
@@ -337,10 +334,9 @@ async def test_what_waits_behind_a_dead_letter_is_left_to_the_newer_release_too(
 
 
 async def test_who_stops_while_it_holds_something_back_ends_at_once(
-    make_database: MakeDatabase, broker: str, setenv: SetEnv
+    ground: Ground, broker: str, setenv: SetEnv
 ) -> None:
-    fresh, topic = await make_database("vendor"), await make_topic(broker, partitions=1)
-    await make_counters(fresh.database)
+    fresh, topic = ground
     await announce(fresh, newer(topic))
     async with reading(fresh, broker, older(topic), setenv) as old:
         await send(broker, topic, STORY)
