@@ -6,6 +6,7 @@ its notification was planned, which its id tells), so a calendar that has taken 
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -31,7 +32,7 @@ _NAMES = {"id": ("jadwal.ics", "Lapak {}: {}", "Pelatihan: {}"), "en": ("schedul
 
 def load() -> None:
     """Load `icalendar`, 3 MB. It takes up to 0.1 s: in a thread, where messages leave."""
-    import icalendar  # noqa: F401
+    import_module("icalendar")
 
 
 def attachments(
